@@ -1,0 +1,66 @@
+"""Where and in which precision the network runs."""
+
+from contextlib import nullcontext
+
+import torch
+
+
+def resolve_device(name):
+    """The torch device for a name, checked to exist.
+
+    Parameters
+    ----------
+    name : str
+        "auto" (CUDA, else MPS, else CPU) or any torch device name such as "cpu",
+        "cuda", "cuda:1" or "mps".
+
+    Returns
+    -------
+    device : torch.device
+
+    Raises
+    ------
+    ValueError
+        If torch does not know the name or the machine does not have the device.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+    advice = "Use device='auto' to take a GPU only when there is one, or device='cpu'."
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={name!r} is not a device that torch knows. {advice}"
+        ) from error
+    if device.type == "cpu":
+        available = True
+    elif device.type == "cuda":
+        available = (device.index or 0) < torch.cuda.device_count()
+    elif device.type == "mps":
+        available = torch.backends.mps.is_available()
+    else:
+        raise ValueError(f"device={name!r} is not supported. {advice}")
+    if not available:
+        raise ValueError(
+            f"device={name!r} was asked for, but torch finds no such device on this "
+            f"machine. {advice}"
+        )
+    return device
+
+
+def training_precision(device):
+    """A context for the forward passes of training.
+
+    Matrix products and convolutions run in bfloat16 on GPUs that compute it natively,
+    where its range makes loss scaling needless; everything else stays float32. Losses
+    and predictions are always float32.
+    """
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(
+        including_emulation=False
+    ):
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()

@@ -1,0 +1,124 @@
+"""From data to starting labels and starting softmax weights."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+
+from skdepict._path_integral import path_integral_labels, spread_components
+
+# In fewer dimensions directions alone do not tell points apart.
+MIN_FEATURES_TO_SPREAD = 8
+
+
+def initial_labels(init, n_clusters, rows, embedding, random_state):
+    """Label the samples before the network does.
+
+    Parameters
+    ----------
+    init : {"path-integral", "kmeans"}, estimator or ndarray
+        A method's name, a scikit-learn clusterer, labels of shape (n_samples,) or
+        centres of shape (n_clusters, n_features).
+    n_clusters : int
+        The number of clusters.
+    rows : callable
+        Returns the scaled samples as an ndarray of shape (n_samples, n_features).
+        "path-integral" and centres work on these.
+    embedding : callable
+        Returns the embedding, an ndarray of shape (n_samples, embedding_dim). "kmeans"
+        and clusterers work on it.
+    random_state : int
+        Seed of the method.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+        Values in 0 to n_clusters - 1.
+
+    Raises
+    ------
+    ValueError
+        If a given clusterer finds fewer than two or more than n_clusters clusters.
+    """
+    if isinstance(init, np.ndarray):
+        return init if init.ndim == 1 else _nearest_center(rows(), init)
+    if init == "path-integral":
+        features = rows()
+        if features.shape[1] >= MIN_FEATURES_TO_SPREAD:
+            features = spread_components(features, random_state=random_state)
+        return path_integral_labels(features, n_clusters)
+    if init == "kmeans":
+        clusterer = KMeans(n_clusters, n_init=10, random_state=random_state)
+        return clusterer.fit_predict(embedding())
+    return _clusterer_labels(init, n_clusters, embedding(), random_state)
+
+
+def _clusterer_labels(init, n_clusters, embedding, random_state):
+    clusterer = clone(init)
+    parameters = clusterer.get_params(deep=False)
+    for name in ("n_clusters", "n_components"):
+        if name in parameters:
+            clusterer.set_params(**{name: n_clusters})
+    if parameters.get("random_state", 0) is None:
+        clusterer.set_params(random_state=random_state)
+    found = clusterer.fit_predict(embedding)
+    names, labels = np.unique(found[found >= 0], return_inverse=True)
+    if not 1 <= len(names) <= n_clusters:
+        raise ValueError(
+            f"init={init!r} found {len(names)} clusters in the embedding, where "
+            f"n_clusters={n_clusters} is the most that can be used. Change its "
+            "parameters or n_clusters."
+        )
+    if np.all(found >= 0):
+        return labels
+    placed = np.full(len(found), -1)
+    placed[found >= 0] = labels
+    centers = class_means(embedding[found >= 0], labels, len(names))
+    placed[found < 0] = _nearest_center(embedding[found < 0], centers)
+    return placed
+
+
+def _nearest_center(points, centers):
+    return np.argmin(
+        (centers**2).sum(axis=1) - 2 * points.astype(np.float64) @ centers.T, axis=1
+    )
+
+
+def class_means(points, labels, n_clusters):
+    """The mean of the points of each label; zero for a label that has none.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, n_dimensions)
+    labels : ndarray of shape (n_samples,)
+        Values in 0 to n_clusters - 1.
+    n_clusters : int
+
+    Returns
+    -------
+    means : ndarray of shape (n_clusters, n_dimensions)
+    """
+    means = np.zeros((n_clusters, points.shape[1]), dtype=points.dtype)
+    np.add.at(means, labels, points)
+    counts = np.bincount(labels, minlength=n_clusters)
+    return means / np.maximum(counts, 1)[:, None].astype(points.dtype)
+
+
+def order_by_prior(labels, prior):
+    """Rename labels so that larger clusters get the larger prior frequencies.
+
+    Which of the found clusters the first entry of a prior means cannot be known before
+    the clusters are; matching the orders of size is the choice of least divergence.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+    prior : ndarray of shape (n_clusters,)
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+    """
+    sizes = np.bincount(labels, minlength=len(prior))
+    new_names = np.empty(len(prior), dtype=labels.dtype)
+    new_names[np.argsort(-sizes, kind="stable")] = np.argsort(-prior, kind="stable")
+    return new_names[labels]

@@ -1,0 +1,125 @@
+"""The terms of the DEPICT objective as pure functions of tensors.
+
+Dizaji et al., "Deep Clustering via Joint Convolutional Autoencoder Embedding and
+Relative Entropy Minimization", ICCV 2017, arXiv:1704.06327. With p_ik the prediction,
+q_ik the target distribution, u_k the prior and f_k the mean of q_ik over the samples,
+the objective is ::
+
+    KL(Q || P) + KL(f || u) + reconstruction
+
+It is minimised in turns: `target_distribution` sets Q with the network fixed, then
+stochastic gradients of `cross_entropy` and of a reconstruction loss move the network
+with Q fixed.
+"""
+
+import torch
+from torch.nn import functional
+
+TARGET_FORMS = ("square-root", "squared")
+
+
+def target_distribution(probabilities, prior, form):
+    """The target distribution Q in closed form.
+
+    Leaving the rows' sums free but for their total, the objective KL(Q || P) +
+    KL(f || u) is least at q_ik proportional to p_ik sqrt(u_k / sum_j p_jk); dividing
+    each row by its sum is the projection back onto distributions that is nearest in
+    relative entropy. With a uniform prior this is equation 6 of the paper. The
+    "squared" form, which the authors' program uses, has sharper rows.
+
+    Parameters
+    ----------
+    probabilities : tensor of shape (n_samples, n_clusters)
+        The prediction P of the clean pathway; rows sum to 1.
+    prior : tensor of shape (n_clusters,)
+        Expected cluster frequencies u, positive, summing to 1.
+    form : {"square-root", "squared"}
+        ``p * sqrt(u / sum(p))`` or ``p**2 * u / sum(p)``, rows normalised.
+
+    Returns
+    -------
+    targets : tensor of shape (n_samples, n_clusters)
+        Q; rows sum to 1.
+    """
+    # A cluster without any mass has p = 0 in its whole column: no division by zero.
+    mass = probabilities.sum(dim=0).clamp_min(torch.finfo(probabilities.dtype).tiny)
+    if form == "square-root":
+        unnormalised = probabilities * (prior / mass).sqrt()
+    else:
+        unnormalised = probabilities.square() * (prior / mass)
+    return unnormalised / unnormalised.sum(dim=1, keepdim=True)
+
+
+def cross_entropy(targets, log_probabilities):
+    """The part of KL(Q || P) that depends on the network, averaged over the batch.
+
+    Parameters
+    ----------
+    targets : tensor of shape (batch_size, n_clusters)
+        Rows of Q, held fixed.
+    log_probabilities : tensor of shape (batch_size, n_clusters)
+        Logarithm of the noisy pathway's prediction.
+
+    Returns
+    -------
+    loss : scalar tensor
+        In nats.
+    """
+    return -(targets * log_probabilities).sum(dim=1).mean()
+
+
+def entropy(targets):
+    """Mean entropy of the rows of Q in nats; cross-entropy minus this is KL(Q || P)."""
+    return torch.special.entr(targets).sum(dim=1).mean()
+
+
+def prior_divergence(targets, prior):
+    """KL(f || u) in nats: how far the sizes of the target clusters are from the prior.
+
+    Parameters
+    ----------
+    targets : tensor of shape (n_samples, n_clusters)
+        The target distribution Q.
+    prior : tensor of shape (n_clusters,)
+        The prior cluster frequencies u.
+
+    Returns
+    -------
+    divergence : scalar tensor
+        Zero where the clusters have the prior's sizes.
+    """
+    frequencies = targets.mean(dim=0)
+    return torch.xlogy(frequencies, frequencies / prior).sum()
+
+
+def squared_reconstruction_loss(decoded, clean, hidden_weight):
+    """Layer-wise mean squared error between decoder and clean encoder (equation 7).
+
+    Parameters
+    ----------
+    decoded : list of tensor
+        Decoder outputs from the embedding's side to the input's side.
+    clean : list of tensor
+        The input and the clean encoder's hidden layers, input first.
+    hidden_weight : float
+        Weight of each hidden layer; the input layer has weight 1.
+
+    Returns
+    -------
+    loss : scalar tensor
+    """
+    loss = functional.mse_loss(decoded[-1], clean[0])
+    for reconstruction, target in zip(decoded[-2::-1], clean[1:], strict=True):
+        loss = loss + hidden_weight * functional.mse_loss(reconstruction, target)
+    return loss
+
+
+def binary_reconstruction_loss(decoded, clean, hidden_weight):
+    """Binary cross-entropy at an input in [0, 1] plus weighted squared hidden errors.
+
+    Parameters and return value as in `squared_reconstruction_loss`.
+    """
+    loss = functional.binary_cross_entropy(decoded[-1], clean[0])
+    for reconstruction, target in zip(decoded[-2::-1], clean[1:], strict=True):
+        loss = loss + hidden_weight * functional.mse_loss(reconstruction, target)
+    return loss

@@ -1,0 +1,98 @@
+"""The protocol of an autoencoder and what the built-in ones share."""
+
+from torch import nn
+
+from skdepict._objectives import squared_reconstruction_loss
+
+
+class Autoencoder(nn.Module):
+    """An encoder and a mirrored decoder, layer by layer.
+
+    `DEPICTClustering` asks of a network only the two methods `encode` and `decode`
+    with the arguments and results described there; a module of your own need not
+    inherit from this class. It may also set the class attributes below and define
+    `reconstruction_loss`; where it does not, these defaults hold.
+
+    Attributes
+    ----------
+    input_range : tuple of two floats
+        The range that image intensities are scaled to.
+    target_within_batch : bool
+        Whether Q is computed from each batch alone, in place of the whole data.
+    """
+
+    input_range = (-1.0, 1.0)
+    target_within_batch = False
+
+    def __init__(self, encoder, decoder):
+        super().__init__()
+        self.encoder = nn.ModuleList(encoder)
+        self.decoder = nn.ModuleList(decoder)
+
+    def encode(self, x, corrupt):
+        """Run the encoder.
+
+        Parameters
+        ----------
+        x : tensor of shape (batch_size, ...)
+            The scaled samples.
+        corrupt : callable
+            Takes and returns a tensor. The noisy pathway passes dropout here, the
+            clean pathway the identity. Apply it to the input and to hidden layers.
+
+        Returns
+        -------
+        layers : list of tensor
+            The output of each layer; the last one is the embedding, of shape
+            (batch_size, embedding_dim).
+        """
+        *hidden_layers, embedding_layer = self.encoder
+        layers = []
+        for layer in hidden_layers:
+            layers.append(layer(corrupt(layers[-1] if layers else x)))
+        # As in the paper, nothing is dropped right before the embedding.
+        layers.append(embedding_layer(layers[-1]))
+        return layers
+
+    def decode(self, embedding):
+        """Run the decoder.
+
+        Parameters
+        ----------
+        embedding : tensor of shape (batch_size, embedding_dim)
+            The code, of the noisy pathway while training.
+
+        Returns
+        -------
+        layers : list of tensor
+            Reconstructions of the hidden layers, deepest first, then of the input.
+        """
+        layers = []
+        for layer in self.decoder:
+            embedding = layer(embedding)
+            layers.append(embedding)
+        return layers
+
+    def reconstruction_loss(self, decoded, clean):
+        """Squared error with weight 1 at the input and 0.1 at each hidden layer.
+
+        Parameters
+        ----------
+        decoded : list of tensor
+            What `decode` returned.
+        clean : list of tensor
+            The input and the clean encoder's hidden layers, input first.
+
+        Returns
+        -------
+        loss : scalar tensor
+        """
+        return squared_reconstruction_loss(decoded, clean, hidden_weight=0.1)
+
+
+def initialise_weights(network, generator):
+    """Glorot-uniform weights and zero biases, drawn from the given generator."""
+    for module in network.modules():
+        if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
+            nn.init.xavier_uniform_(module.weight, generator=generator)
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,90 @@
+"""The convolutional autoencoder of the paper, for any image size from 8x8."""
+
+import math
+
+from torch import nn
+from torch.nn.utils import skip_init
+
+from skdepict.networks._base import Autoencoder
+
+N_MAPS = 50
+# Strided layers are added until the maps are no larger than the paper's 13x13.
+LARGEST_LAST_MAP = 13
+
+
+def strided_layer(size):
+    """Kernel, stride and padding that halve a side of the given length.
+
+    An even side takes kernel 4 and an odd one kernel 5, so that stride 2 fits without
+    a remainder and the transposed layer gives back the same side. At sides 16, 28, 32
+    and 55 these are the numbers of the paper.
+
+    Parameters
+    ----------
+    size : int
+        The side in pixels.
+
+    Returns
+    -------
+    kernel_size, stride, padding, output_size : int
+    """
+    if size < 4:
+        return 3, 1, 1, size
+    kernel_size = 4 if size % 2 == 0 else 5
+    padding = 2 if kernel_size == 5 or size >= 32 else 0
+    return kernel_size, 2, padding, (size + 2 * padding - kernel_size) // 2 + 1
+
+
+class ConvAutoencoder(Autoencoder):
+    """Strided convolutions and a dense tanh embedding, mirrored by the decoder.
+
+    Two convolutions of 50 maps each, more for sides above 55 pixels; leaky ReLU of
+    slope 0.01 inside and tanh at the output (Dizaji et al. 2017, section 4).
+
+    Parameters
+    ----------
+    input_shape : tuple (n_channels, height, width)
+        The shape of one image.
+    embedding_dim : int
+        Units of the embedding.
+    """
+
+    def __init__(self, input_shape, embedding_dim):
+        channels, *sides = input_shape
+        encoder, decoder = [], []
+        while len(encoder) < 2 or max(sides) > LARGEST_LAST_MAP:
+            kernels, strides, paddings, outputs = zip(
+                *map(strided_layer, sides), strict=True
+            )
+            geometry = {
+                "kernel_size": kernels,
+                "stride": strides,
+                "padding": paddings,
+            }
+            encoder.append(
+                nn.Sequential(
+                    skip_init(nn.Conv2d, channels, N_MAPS, **geometry),
+                    nn.LeakyReLU(0.01),
+                )
+            )
+            decoder.append(
+                nn.Sequential(
+                    skip_init(nn.ConvTranspose2d, N_MAPS, channels, **geometry),
+                    nn.LeakyReLU(0.01) if decoder else nn.Tanh(),
+                )
+            )
+            channels, sides = N_MAPS, outputs
+        n_units = channels * math.prod(sides)
+        encoder.append(
+            nn.Sequential(
+                nn.Flatten(), skip_init(nn.Linear, n_units, embedding_dim), nn.Tanh()
+            )
+        )
+        decoder.append(
+            nn.Sequential(
+                skip_init(nn.Linear, embedding_dim, n_units),
+                nn.LeakyReLU(0.01),
+                nn.Unflatten(1, (channels, *sides)),
+            )
+        )
+        super().__init__(encoder, decoder[::-1])

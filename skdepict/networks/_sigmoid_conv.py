@@ -1,0 +1,56 @@
+"""The small PyTorch variant: batch norm and sigmoid after every convolution."""
+
+from torch import nn
+from torch.nn.utils import skip_init
+
+from skdepict._objectives import binary_reconstruction_loss
+from skdepict.networks._base import Autoencoder
+
+N_MAPS = 64
+
+
+class SigmoidConvAutoencoder(Autoencoder):
+    """Three 3x3 convolutions and a 2x2 one of stride 2, each with sigmoid outputs.
+
+    The code is one map of half the image side, flattened, so the embedding's size
+    follows from the image. The loss is binary cross-entropy at the input plus 0.8
+    times the squared errors between hidden layers, and Q is computed within each
+    batch.
+
+    Parameters
+    ----------
+    input_shape : tuple (n_channels, height, width)
+        The shape of one image.
+    """
+
+    input_range = (0.0, 1.0)
+    target_within_batch = True
+
+    def __init__(self, input_shape):
+        channels, height, width = input_shape
+        code_shape = (1, height // 2, width // 2)
+        odd_sides = (height % 2, width % 2)
+        same = {"kernel_size": 3, "padding": 1}
+        halve = {"kernel_size": 2, "stride": 2}
+        encoder = [
+            _block(skip_init(nn.Conv2d, channels, N_MAPS, **same), N_MAPS),
+            _block(skip_init(nn.Conv2d, N_MAPS, N_MAPS, **same), N_MAPS),
+            _block(skip_init(nn.Conv2d, N_MAPS, 1, **same), 1),
+            _block(skip_init(nn.Conv2d, 1, 1, **halve), 1).append(nn.Flatten()),
+        ]
+        up = skip_init(nn.ConvTranspose2d, 1, 1, output_padding=odd_sides, **halve)
+        decoder = [
+            _block(up, 1).insert(0, nn.Unflatten(1, code_shape)),
+            _block(skip_init(nn.Conv2d, 1, N_MAPS, **same), N_MAPS),
+            _block(skip_init(nn.Conv2d, N_MAPS, N_MAPS, **same), N_MAPS),
+            _block(skip_init(nn.Conv2d, N_MAPS, channels, **same), channels),
+        ]
+        super().__init__(encoder, decoder)
+
+    def reconstruction_loss(self, decoded, clean):
+        """Binary cross-entropy at the input, 0.8 x squared error at hidden layers."""
+        return binary_reconstruction_loss(decoded, clean, hidden_weight=0.8)
+
+
+def _block(convolution, n_maps):
+    return nn.Sequential(convolution, nn.BatchNorm2d(n_maps), nn.Sigmoid())
