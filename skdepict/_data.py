@@ -9,6 +9,8 @@ import torch
 
 IMAGE_CHANNELS = (1, 3, 4)
 MIN_IMAGE_SIDE = 8
+# Squares of larger values would overflow.
+MAX_ABSOLUTE_VALUE = 1e150
 _ROWS_PER_CHUNK = 4096
 
 
@@ -73,6 +75,11 @@ def find_layout(X_shape, image_shape, network):
         If the shape of X and image_shape disagree, or the axis of the channels cannot
         be told.
     """
+    if len(X_shape) > 4:
+        raise ValueError(
+            f"X has {len(X_shape)} axes; tables have 2, grey images 3 and images with "
+            "channels 4."
+        )
     if network == "sequence":
         if image_shape is not None:
             raise ValueError(
@@ -162,10 +169,13 @@ class Scaling:
         Subtracted first.
     scale : float
         Divided by, after the shift.
+    constant : bool
+        Whether all samples of the training data are equal.
     """
 
     shift: float | np.ndarray
     scale: float
+    constant: bool = False
 
     def apply(self, samples):
         """Scale an array of samples; the result is float32."""
@@ -179,75 +189,114 @@ class Scaling:
         return samples.astype(np.float64) * self.scale + self.shift
 
 
-def fit_scaling(samples, layout, input_range):
+def fit_scaling(rows, layout, autoencoder):
     """Find the scaling of the training data.
 
     Images are mapped linearly so that the smallest and the largest value of the whole
-    array become the ends of `input_range`. Table columns are centred and, like all the
-    values of series, divided by one common standard deviation: the geometry of the data
-    stays, as for KMeans.
+    array become the ends of the network's `input_range`. Table columns are centred
+    and, like all the values of series, divided by one common standard deviation: the
+    geometry of the data stays, as for KMeans.
 
     Parameters
     ----------
-    samples : ndarray of shape (n_samples, *layout.shape)
+    rows : ndarray of shape (n_samples, n_features)
         The training data.
     layout : Layout
         What a sample is.
-    input_range : tuple of two floats
-        For images.
+    autoencoder : torch.nn.Module
+        Its `input_range`, by default (-1, 1), is for images.
 
     Returns
     -------
     scaling : Scaling
+
+    Raises
+    ------
+    ValueError
+        If the values are too large to be scaled.
     """
+    constant = bool(np.all(rows == rows[0]))
+    low, high = float(rows.min()), float(rows.max())
+    if not max(abs(low), abs(high)) < MAX_ABSOLUTE_VALUE:
+        raise ValueError(
+            f"X has values from {low:g} to {high:g}. Scale it to absolute values below "
+            f"{MAX_ABSOLUTE_VALUE:g}, and look for stray extreme values."
+        )
     if layout.kind == "image":
-        low, high = float(samples.min()), float(samples.max())
-        start, stop = input_range
+        start, stop = getattr(autoencoder, "input_range", (-1.0, 1.0))
         scale = (high - low) / (stop - start) or 1.0
-        return Scaling(low - start * scale, scale)
-    chunks = [
-        samples[start : start + _ROWS_PER_CHUNK].astype(np.float64)
-        for start in range(0, len(samples), _ROWS_PER_CHUNK)
-    ]
+        return Scaling(low - start * scale, scale, constant)
+    chunks = range(0, len(rows), _ROWS_PER_CHUNK)
     axis = 0 if layout.kind == "table" else None
-    total = sum(chunk.sum(axis=axis) for chunk in chunks)
-    shift = total / (len(samples) if axis == 0 else samples.size)
-    variance = sum(((chunk - shift) ** 2).sum() for chunk in chunks) / samples.size
-    # A constant that is not exact in binary leaves rounding errors, not variance.
-    rounding = np.finfo(np.float64).eps * np.max(np.abs(shift))
-    deviation = math.sqrt(variance)
-    return Scaling(shift, deviation if deviation > 4 * rounding else 1.0)
+    total = sum(
+        rows[start : start + _ROWS_PER_CHUNK].sum(axis=axis, dtype=np.float64)
+        for start in chunks
+    )
+    shift = total / (len(rows) if axis == 0 else rows.size)
+    variance = (
+        sum(
+            np.square(rows[start : start + _ROWS_PER_CHUNK] - shift).sum()
+            for start in chunks
+        )
+        / rows.size
+    )
+    return Scaling(shift, 1.0 if constant else math.sqrt(variance), constant)
+
+
+@dataclass(frozen=True)
+class InputFormat:
+    """What samples looked like in fit, and how they reach the network.
+
+    Attributes
+    ----------
+    sample_shape : tuple of int
+        The shape of one sample as the user passed it.
+    layout : Layout
+    scaling : Scaling
+    """
+
+    sample_shape: tuple
+    layout: Layout
+    scaling: Scaling
+
+    def scaled_rows(self, rows):
+        """Flat rows in the order and the range that the network sees, float32."""
+        scaled = self.scaling.apply(rows)
+        return self.layout.arrange(scaled).reshape(len(rows), -1)
+
+    def restore(self, samples):
+        """The network's samples in the user's shape and units, float64."""
+        rows = self.scaling.invert(self.layout.restore(samples))
+        return rows.reshape(len(samples), *self.sample_shape)
 
 
 class Samples:
-    """All samples, scaled, as batches on a device.
+    """Samples, scaled, as batches on a device.
 
     Small integers (uint8) stay as they are and are scaled batch by batch; everything
     else is held as scaled float32.
 
     Parameters
     ----------
-    X : ndarray
-        Flat rows or the user's layout.
-    layout : Layout
-        What a sample is.
-    scaling : Scaling
-        How to bring it to the networks' range.
+    rows : ndarray of shape (n_samples, n_features)
+        Flat rows as the user passed them.
+    input_format : InputFormat
+        How to read them.
     device : torch.device
         Where batches are needed.
     """
 
-    def __init__(self, X, layout, scaling, device):
-        samples = layout.arrange(X)
-        if samples.dtype == np.uint8:
-            stored = np.array(samples, order="C", copy=not samples.flags.writeable)
-            self._shift, self._scale = scaling.shift, scaling.scale
+    def __init__(self, rows, input_format, device):
+        layout, scaling = input_format.layout, input_format.scaling
+        self._byte_scaling = None
+        if rows.dtype == np.uint8 and np.ndim(scaling.shift) == 0:
+            self._byte_scaling = scaling
+            stored = np.array(layout.arrange(rows), order="C")
         else:
-            stored = np.empty(samples.shape, dtype=np.float32)
-            for start in range(0, len(samples), _ROWS_PER_CHUNK):
+            stored = np.empty((len(rows), *layout.shape), dtype=np.float32)
+            for start in range(0, len(rows), _ROWS_PER_CHUNK):
                 chunk = slice(start, start + _ROWS_PER_CHUNK)
-                stored[chunk] = scaling.apply(samples[chunk])
-            self._shift, self._scale = 0.0, 1.0
+                stored[chunk] = layout.arrange(scaling.apply(rows[chunk]))
         self._stored = torch.from_numpy(stored).to(device)
         self.device = device
 
@@ -256,10 +305,16 @@ class Samples:
 
     def batch(self, index):
         """Scaled float32 samples at a slice or an index tensor."""
-        return self._scaled(self._stored[index])
+        batch = self._stored[index]
+        if self._byte_scaling is not None:
+            batch = batch.float().sub_(self._byte_scaling.shift)
+            batch = batch.div_(self._byte_scaling.scale)
+        return batch
 
-    def _scaled(self, stored):
-        if stored.dtype == torch.uint8:
-            shift = torch.as_tensor(self._shift, dtype=torch.float32)
-            return (stored.float() - shift.to(self.device)) / self._scale
-        return stored
+    def rows(self):
+        """All samples as flat scaled rows, an ndarray (n_samples, n_features)."""
+        chunks = [
+            self.batch(slice(start, start + _ROWS_PER_CHUNK)).cpu().numpy()
+            for start in range(0, len(self), _ROWS_PER_CHUNK)
+        ]
+        return np.concatenate(chunks).reshape(len(self), -1)

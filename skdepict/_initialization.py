@@ -6,8 +6,6 @@ from sklearn.cluster import KMeans
 
 from skdepict._path_integral import path_integral_labels, spread_components
 
-# In fewer dimensions directions alone do not tell points apart.
-MIN_FEATURES_TO_SPREAD = 8
 
 
 def initial_labels(init, n_clusters, rows, embedding, random_state):
@@ -42,9 +40,7 @@ def initial_labels(init, n_clusters, rows, embedding, random_state):
     if isinstance(init, np.ndarray):
         return init if init.ndim == 1 else _nearest_center(rows(), init)
     if init == "path-integral":
-        features = rows()
-        if features.shape[1] >= MIN_FEATURES_TO_SPREAD:
-            features = spread_components(features, random_state=random_state)
+        features = spread_components(rows(), random_state=random_state)
         return path_integral_labels(features, n_clusters)
     if init == "kmeans":
         clusterer = KMeans(n_clusters, n_init=10, random_state=random_state)
@@ -84,7 +80,7 @@ def _nearest_center(points, centers):
 
 
 def class_means(points, labels, n_clusters):
-    """The mean of the points of each label; zero for a label that has none.
+    """The mean of the points of each label; NaN for a label that has none.
 
     Parameters
     ----------
@@ -100,6 +96,7 @@ def class_means(points, labels, n_clusters):
     means = np.zeros((n_clusters, points.shape[1]), dtype=points.dtype)
     np.add.at(means, labels, points)
     counts = np.bincount(labels, minlength=n_clusters)
+    means[counts == 0] = np.nan
     return means / np.maximum(counts, 1)[:, None].astype(points.dtype)
 
 

@@ -37,12 +37,15 @@ class ClusteringModel(nn.Module):
     def set_centers(self, centers):
         """Start the softmax layer at unit-length cluster means, bias 0.
 
+        A cluster without samples, whose mean is NaN, starts at weights of zero.
+
         Parameters
         ----------
         centers : tensor of shape (n_clusters, embedding_dim)
         """
         with torch.no_grad():
-            self.assignment.weight.copy_(functional.normalize(centers, dim=1))
+            unit_length = functional.normalize(centers.nan_to_num(0.0), dim=1)
+            self.assignment.weight.copy_(unit_length)
             self.assignment.bias.zero_()
 
     def embed(self, x):

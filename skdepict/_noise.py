@@ -32,7 +32,9 @@ class Dropout:
     def __call__(self, x):
         if self.rate == 0.0:
             return x
-        kept = torch.rand(x.shape, generator=self.generator, device=x.device)
+        kept = torch.rand(
+            x.shape, generator=self.generator, device=x.device, dtype=torch.float32
+        )
         return x * (kept >= self.rate).to(x.dtype).div_(1.0 - self.rate)
 
 
@@ -58,7 +60,9 @@ def random_affine(images, generator):
         up to 10 %, uniformly and independently.
     """
     n, _, height, width = images.shape
-    draws = torch.rand((5, n), generator=generator, device=images.device)
+    draws = torch.rand(
+        (5, n), generator=generator, device=images.device, dtype=torch.float32
+    )
     draws = draws.mul_(2.0).sub_(1.0)
     angle = draws[0] * math.radians(MAX_ROTATION)
     # Normalised coordinates run from -1 to 1: a shift of 10 % of the side is 0.2.

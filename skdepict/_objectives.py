@@ -50,27 +50,22 @@ def target_distribution(probabilities, prior, form):
     return unnormalised / unnormalised.sum(dim=1, keepdim=True)
 
 
-def cross_entropy(targets, log_probabilities):
-    """The part of KL(Q || P) that depends on the network, averaged over the batch.
+def clustering_loss(targets, log_probabilities):
+    """KL(Q || P) in nats, averaged over the batch.
 
     Parameters
     ----------
     targets : tensor of shape (batch_size, n_clusters)
         Rows of Q, held fixed.
     log_probabilities : tensor of shape (batch_size, n_clusters)
-        Logarithm of the noisy pathway's prediction.
+        Logarithm of the noisy pathway's prediction P.
 
     Returns
     -------
     loss : scalar tensor
-        In nats.
+        Its gradient is that of the cross-entropy between Q and P.
     """
-    return -(targets * log_probabilities).sum(dim=1).mean()
-
-
-def entropy(targets):
-    """Mean entropy of the rows of Q in nats; cross-entropy minus this is KL(Q || P)."""
-    return torch.special.entr(targets).sum(dim=1).mean()
+    return functional.kl_div(log_probabilities, targets, reduction="batchmean")
 
 
 def prior_divergence(targets, prior):

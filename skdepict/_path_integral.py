@@ -23,9 +23,14 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
+MIN_COMPONENTS_FOR_UNIT_LENGTH = 8
+
 
 def spread_components(X, n_components=50, whitening=0.5, random_state=None):
     """Principal components, partly whitened, each row scaled to unit length.
+
+    Where fewer than 8 components vary, the rows keep their length: in few dimensions
+    directions alone do not tell points apart.
 
     Parameters
     ----------
@@ -41,7 +46,7 @@ def spread_components(X, n_components=50, whitening=0.5, random_state=None):
     Returns
     -------
     features : ndarray of shape (n_samples, n_kept)
-        The features, with unit Euclidean length (a row at the mean stays zero).
+        The features (a row at the mean stays zero).
     """
     X = np.asarray(X)
     n_components = min(n_components, *X.shape)
@@ -50,6 +55,8 @@ def spread_components(X, n_components=50, whitening=0.5, random_state=None):
     deviations = np.sqrt(pca.explained_variance_)
     varies = deviations > deviations.max(initial=0.0) * 1e-6
     components = components[:, varies] / deviations[varies] ** whitening
+    if components.shape[1] < MIN_COMPONENTS_FOR_UNIT_LENGTH:
+        return components
     return normalize(components, copy=False)
 
 

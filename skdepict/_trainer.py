@@ -2,14 +2,12 @@
 
 import logging
 import math
-import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from torch.nn import functional
 
 from skdepict._device import training_precision
@@ -17,14 +15,15 @@ from skdepict._initialization import class_means, initial_labels, order_by_prior
 from skdepict._model import assign, embed_all
 from skdepict._noise import Dropout, no_corruption, random_affine
 from skdepict._objectives import (
-    cross_entropy,
-    entropy,
+    clustering_loss,
     prior_divergence,
     squared_reconstruction_loss,
     target_distribution,
 )
 
 logger = logging.getLogger("skdepict")
+
+PHASES = ("pretrain", "initialise", "joint")
 
 # The share of a phase's steps in which the learning rate climbs to its peak.
 WARM_UP = 0.25
@@ -47,9 +46,8 @@ class Plan:
     affine_noise: bool
     tol: float
     seed: int
+    reconstruction_weight: float
     verbose: int = 0
-    reconstruction_weight: tuple = (1.0, 0.0, 1.0)
-    joint_rate: float = 1.0
 
 
 @dataclass
@@ -83,6 +81,7 @@ class Trainer:
         self.plan = plan
         self.events = events
         self.outcome = Outcome()
+        self.has_clusters = False
         self._order = torch.Generator().manual_seed(plan.seed)
         self._noise = torch.Generator(samples.device).manual_seed(plan.seed)
         self._dropout = Dropout(plan.dropout, self._noise)
@@ -137,17 +136,18 @@ class Trainer:
         method = "kmeans" if self.outcome.interrupted else plan.init
         try:
             labels = initial_labels(
-                method, plan.n_clusters, self._rows, embed, plan.seed
+                method, plan.n_clusters, self.samples.rows, embed, plan.seed
             )
         except KeyboardInterrupt:
             self.outcome.interrupted = True
             labels = initial_labels(
-                "kmeans", plan.n_clusters, self._rows, embed, plan.seed
+                "kmeans", plan.n_clusters, self.samples.rows, embed, plan.seed
             )
         if plan.prior is not None and not isinstance(plan.init, np.ndarray):
             labels = order_by_prior(labels, plan.prior)
         centers = class_means(embed(), labels, plan.n_clusters)
         self.model.set_centers(torch.as_tensor(centers, device=self.samples.device))
+        self.has_clusters = True
         return labels
 
     def _fit_to_labels(self, labels):
@@ -160,89 +160,71 @@ class Trainer:
             pass
 
     def _train_jointly(self):
-        """Phase 3: Q from the clean path, then an epoch towards it, in turns."""
-        targets = self._targets()
-        for epoch in self._epochs("joint", self.plan.max_iter, targets.float()):
-            previous, targets = targets, self._targets()
-            change = (targets - previous).square().mean().item()
-            epoch.targets.copy_(targets)
+        """Phase 3: Q from the clean pathway, then an epoch towards it, in turns."""
+        previous = self._target_distribution()
+        targets = previous.float().to(self.samples.device)
+        for epoch in self._epochs("joint", self.plan.max_iter, targets):
+            current = self._target_distribution()
+            change = (current - previous).square().mean().item()
+            targets.copy_(current)
+            previous = current
+            divergence = prior_divergence(current, self._prior).item()
+            epoch.record["prior_divergence"] = divergence
             epoch.record["target_change"] = change
-            epoch.record["prior_divergence"] = prior_divergence(
-                targets, self._prior
-            ).item()
             self.outcome.n_iter += 1
-            if change < self.plan.tol:
-                self.outcome.converged = True
-                epoch.stop = True
+            self.outcome.converged = epoch.stop = change < self.plan.tol
 
-    def _targets(self):
+    def _target_distribution(self):
         probabilities = assign(self.model, embed_all(self.model, self.samples))
         return target_distribution(probabilities, self._prior, self.plan.target_form)
 
-    def _rows(self):
-        batches = [
-            self.samples.batch(slice(start, start + 4096)).cpu().numpy()
-            for start in range(0, len(self.samples), 4096)
-        ]
-        return np.concatenate(batches).reshape(len(self.samples), -1)
-
     def _epochs(self, phase, n_epochs, targets=None):
-        """Train epoch by epoch, yielding after each one so that the caller can act."""
+        """Train epoch by epoch, yielding after each so that the phase can add to it."""
         if self.outcome.interrupted or n_epochs == 0:
             return
-        device = self.samples.device
-        if targets is not None:
-            targets = targets.to(device)
         n_batches = math.ceil(len(self.samples) / self.plan.batch_size)
-        total = n_epochs * n_batches
-        peak = self.plan.learning_rate * (self.plan.joint_rate if phase == "joint" else 1.0)
+        peak = self.plan.learning_rate
         optimizer = torch.optim.Adam(self.model.parameters(), lr=peak, fused=True)
-        step = 0
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: one_cycle(step, n_epochs * n_batches)
+        )
         for number, finish in self.events.epochs(phase, n_epochs):
             self.model.train()
-            sums = torch.zeros(2, device=device, dtype=torch.float64)
+            losses = torch.zeros(2, device=self.samples.device, dtype=torch.float64)
             order = torch.randperm(len(self.samples), generator=self._order)
-            for index in order.to(device).tensor_split(n_batches):
-                for group in optimizer.param_groups:
-                    group["lr"] = peak * one_cycle(step, total)
-                batch_targets = None if targets is None else targets[index]
-                sums += len(index) * self._train_on(
-                    self.samples.batch(index), batch_targets, optimizer, phase
-                )
-                step += 1
-            reconstruction, crossed = (sums / len(self.samples)).tolist()
-            record = {"phase": phase, "epoch": number}
-            record["loss"] = reconstruction + crossed
-            record["reconstruction"] = reconstruction
-            if targets is not None:
-                record["clustering"] = crossed - entropy(targets).item()
-            if not math.isfinite(reconstruction + crossed):
-                raise FloatingPointError(
-                    f"The loss became {reconstruction + crossed} in epoch {number + 1} "
-                    f"of the {phase!r} phase. Use a learning_rate below "
-                    f"{self.plan.learning_rate:g}, and look for extreme values in X."
-                )
-            epoch = Epoch(record, targets)
+            for index in order.to(self.samples.device).tensor_split(n_batches):
+                terms = self._losses(phase, index, targets)
+                optimizer.zero_grad()
+                sum(terms).backward()
+                optimizer.step()
+                schedule.step()
+                losses += len(index) * torch.stack(terms).detach()
+            epoch = Epoch(phase, number, *(losses / len(self.samples)).tolist())
+            self._check_finite(epoch)
             yield epoch
-            self.outcome.history.append(record)
-            self._log(record)
+            self.outcome.history.append(epoch.record)
+            self._log(epoch.record)
             if finish() or epoch.stop:
                 return
 
-    def _train_on(self, x, targets, optimizer, phase):
-        """One step of gradient descent; returns the two loss terms."""
-        network = self.model.autoencoder
-        weight = self.plan.reconstruction_weight[("pretrain","initialise","joint").index(phase)]
+    def _losses(self, phase, index, targets):
+        """Weighted reconstruction loss and KL(Q || P) of one batch."""
+        network, assignment = self.model.autoencoder, self.model.assignment
+        x = self.samples.batch(index)
+        weight = {"pretrain": 1.0, "initialise": 0.0}.get(
+            phase, self.plan.reconstruction_weight
+        )
+        target_within_batch = self._target_within_batch and phase == "joint"
         noisy_x = random_affine(x, self._noise) if self.plan.affine_noise else x
         with training_precision(x.device):
             noisy = network.encode(noisy_x, self._dropout)
-            terms = []
+            logits = assignment(noisy[-1])
             if weight:
+                decoded = network.decode(noisy[-1])
+            if weight or target_within_batch:
                 with torch.no_grad():
                     clean = network.encode(x, no_corruption)
-                decoded = network.decode(noisy[-1])
-            if targets is not None:
-                logits = self.model.assignment(noisy[-1])
+                    clean_logits = assignment(clean[-1])
         reconstruction = clustering = x.new_zeros(())
         if weight:
             reconstruction = weight * self._reconstruction_loss(
@@ -250,11 +232,27 @@ class Trainer:
                 [x] + [layer.float() for layer in clean[:-1]],
             )
         if targets is not None:
-            clustering = cross_entropy(targets, logits.float().log_softmax(dim=1))
-        optimizer.zero_grad()
-        (reconstruction + clustering).backward()
-        optimizer.step()
-        return torch.stack([reconstruction.detach(), clustering.detach()])
+            if target_within_batch:
+                batch_targets = target_distribution(
+                    clean_logits.float().softmax(dim=1),
+                    self._prior.float().to(x.device),
+                    self.plan.target_form,
+                )
+            else:
+                batch_targets = targets[index]
+            clustering = clustering_loss(
+                batch_targets, logits.float().log_softmax(dim=1)
+            )
+        return reconstruction, clustering
+
+    def _check_finite(self, epoch):
+        loss = epoch.record["loss"]
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"The loss became {loss} in epoch {epoch.record['epoch'] + 1} of the "
+                f"{epoch.record['phase']!r} phase. Use a learning_rate below "
+                f"{self.plan.learning_rate:g}, and look for extreme values in X."
+            )
 
     @contextmanager
     def _interruptible(self):
@@ -273,13 +271,18 @@ class Trainer:
             print(message)
 
 
-@dataclass
 class Epoch:
-    """A finished epoch, open for the phase to add to it."""
+    """A finished epoch: what goes into the history, and whether to stop here."""
 
-    record: dict
-    targets: torch.Tensor | None
-    stop: bool = False
+    def __init__(self, phase, number, reconstruction, clustering):
+        self.stop = False
+        self.record = {
+            "phase": phase,
+            "epoch": number,
+            "loss": reconstruction + clustering,
+            "reconstruction": reconstruction,
+            "clustering": clustering,
+        }
 
 
 def default_reconstruction_loss(decoded, clean):

@@ -1,0 +1,23 @@
+"""Deep clustering behind scikit-learn's interface.
+
+`DEPICTClustering` finds groups in images, tables and series without labels.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0.dev0"
+
+# Loaded on first use, since torch takes seconds to import.
+_HOMES = {"DEPICTClustering": "skdepict._depict"}
+
+__all__ = ["DEPICTClustering", "__version__"]
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,662 @@
+"""The public estimator: parameters, validation and methods."""
+
+import copy
+import math
+import warnings
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdepict._callbacks import FitEvents
+from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
+from skdepict._device import resolve_device
+from skdepict._initialization import class_means
+from skdepict._model import ClusteringModel, assign, decode_all, embed_all
+from skdepict._trainer import PHASES, Plan, Trainer
+from skdepict._validation import check_init, check_prior
+from skdepict.networks._build import build_autoencoder
+
+# Fewer steps of gradient descent than these teach a phase too little: small data take
+# more epochs.
+MIN_FIT_STEPS = 400
+MIN_JOINT_STEPS = 640
+FIT_EPOCHS = 12
+JOINT_EPOCHS = 20
+DEFAULT_EMBEDDING_DIM = 64
+# Rows that predict and transform hold scaled at once; a multiple of INFERENCE_BATCH.
+ROWS_AT_ONCE = 8192
+
+
+class DEPICTClustering(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Deep clustering by a joint autoencoder and relative entropy minimisation.
+
+    DEPICT [1]_ learns an embedding and a softmax layer on it, which together place
+    samples in clusters. A noisy pathway of the encoder learns to predict what the
+    clean pathway is confident of, under a prior on the cluster sizes, while a decoder
+    can reconstruct every layer.
+
+    Training has three phases: "pretrain" (the autoencoder alone), "initialise"
+    (starting labels are found and the network learns them) and "joint" (target
+    distribution and network improve each other).
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        The number of clusters.
+
+    image_shape : tuple of int, default=None
+        The shape of one image when the rows of a two-dimensional X are flattened
+        images: (height, width), (n_channels, height, width) or (height, width,
+        n_channels), with 1 to 4 channels. Not needed for X of shape (n_samples,
+        height, width), nor for four axes when only one of the first and the last axis
+        of an image can be its channels (1, 3 or 4).
+
+    network : {"auto", "conv", "dense", "sequence", "sigmoid_conv"} or Module, \
+            default="auto"
+        The autoencoder. "auto" takes "conv" for images and "dense" for tables.
+
+        - "conv": strided convolutions, for images of at least 8x8 pixels [1]_.
+        - "dense": fully connected, for tables and images.
+        - "sequence": 1-D convolutions, for series of at least 8 steps; X is
+          (n_samples, length) or (n_samples, n_channels, length).
+        - "sigmoid_conv": batch norm and sigmoid after each convolution, binary
+          cross-entropy, Q within each batch. Slow.
+        - a :class:`torch.nn.Module` of your own with the methods ``encode`` and
+          ``decode`` of :class:`skdepict.networks.Autoencoder`. A copy of it is
+          trained, starting from the weights it has.
+
+    embedding_dim : int, default=None
+        Units of the embedding. By default the larger of 64 and `n_clusters`. Networks
+        that fix their own size ("sigmoid_conv" and modules) do not take it.
+
+    init : {"path-integral", "kmeans"}, clusterer or array-like, default="path-integral"
+        Where the starting labels come from.
+
+        - "path-integral": agglomerative clustering of the data by path integrals
+          [2]_, deterministic.
+        - "kmeans": k-means on the embedding.
+        - a scikit-learn clusterer, which is cloned and fitted to the embedding. Its
+          `n_clusters` (or `n_components`) is set to ours, and its `random_state` if it
+          is None.
+        - array-like of shape (n_samples,): the labels, integers from 0 to
+          `n_clusters` - 1.
+        - array-like of shape (n_clusters, n_features): centres, in the units of X;
+          each sample starts in the cluster of the nearest one.
+
+    prior : array-like of shape (n_clusters,), default=None
+        Expected frequencies of the clusters: positive and summing to 1. The default
+        is uniform. Unless `init` is an array, clusters are numbered so that the
+        largest found has the largest frequency, and so on down.
+
+    target : {"squared", "square-root"}, default="squared"
+        The form of the target distribution Q. "square-root" is equation 6 of the
+        paper, "squared" the sharper one of the authors' program.
+
+    pretrain_epochs : int, default=0
+        Epochs of the autoencoder alone.
+
+    fit_epochs : int, default=None
+        Epochs of learning the starting labels. By default 12, and more on
+        small data, for at least 400 steps of gradient descent.
+
+    max_iter : int, default=None
+        Most epochs of the joint phase. By default 20, and more on small data, for at
+        least 640 steps.
+
+    tol : float, default=1e-7
+        The joint phase has converged when the mean squared change of Q from one epoch
+        to the next falls below this.
+
+    reconstruction_weight : float, default=0.0
+        The weight of the reconstruction loss in the joint objective.
+
+    dropout : float, default=0.1
+        The share of the inputs and of the hidden units that the noisy pathway drops,
+        in [0, 1).
+
+    affine_noise : bool, default=True
+        Whether the noisy pathway sees images rotated (up to 10 degrees), shifted (10 %
+        of the side) and scaled (10 %) at random. No effect on tables and series.
+
+    learning_rate : float, default=2e-3
+        The peak of Adam's learning rate in each phase; it climbs to the peak for a
+        quarter of the steps, and falls to zero along half a cosine.
+
+    batch_size : int, default=256
+        Samples per step of gradient descent. Small data sets take smaller batches,
+        at least 16 to an epoch, but not below 32 samples.
+
+    device : str, default="auto"
+        Where to compute: "auto" takes CUDA, else MPS, else the CPU; or a torch device
+        name, such as "cpu" or "cuda:1". Also read by `predict` and `transform`, so
+        that a model fitted on one device can be used on another.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the weights, the noise and the order of the batches. An int gives the
+        same result in every fit on one machine.
+
+    verbose : int, default=0
+        1 prints the losses of each epoch.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        The cluster of each training sample. Equal to ``predict(X)``.
+
+    cluster_centers_ : ndarray of shape (n_clusters, embedding_dim)
+        The mean embedding of each cluster; NaN for a cluster that has no samples.
+
+    embedding_ : ndarray of shape (n_samples, embedding_dim)
+        The embedding of the training samples. Equal to ``transform(X)``.
+
+    network_ : torch.nn.Module
+        The trained autoencoder (``network_.autoencoder``) and softmax layer
+        (``network_.assignment``).
+
+    n_iter_ : int
+        The number of epochs of the joint phase.
+
+    converged_ : bool
+        Whether the change of Q fell below `tol`.
+
+    history_ : list of dict
+        One entry per epoch, ready for :class:`pandas.DataFrame`: "phase", "epoch"
+        (from 0), the losses "loss", "reconstruction" and "clustering" (KL(Q || P)),
+        and in the joint phase "prior_divergence" (KL(f || u)) and "target_change".
+
+    n_features_in_ : int
+        The number of values of one sample.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features seen in `fit`, if all were strings.
+
+    See Also
+    --------
+    sklearn.cluster.KMeans : Fast, for round clusters in the space of the data.
+    sklearn.mixture.GaussianMixture : Elliptic clusters with soft memberships.
+
+    Notes
+    -----
+    Columns of a table are centred and all divided by one number, as the distances of
+    KMeans would have it; put a :class:`~sklearn.preprocessing.StandardScaler` in front
+    where their units differ. Sparse data is refused: put
+    :class:`~sklearn.decomposition.TruncatedSVD` in front.
+
+    An interrupt from the keyboard ends training early with a warning and leaves a
+    usable model with ``converged_`` False.
+
+    References
+    ----------
+    .. [1] Dizaji, Herandi, Deng, Cai and Huang, "Deep Clustering via Joint
+       Convolutional Autoencoder Embedding and Relative Entropy Minimization", ICCV
+       2017, :arxiv:`1704.06327`.
+
+    .. [2] Zhang, Zhao and Wang, "Agglomerative clustering via maximum incremental path
+       integral", Pattern Recognition 46, 2013.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skdepict import DEPICTClustering
+    >>> images = load_digits().images
+    >>> model = DEPICTClustering(n_clusters=10, random_state=0).fit(images)
+    >>> model.labels_.shape
+    (1797,)
+    >>> model.predict_proba(images[:5]).shape
+    (5, 10)
+    """
+
+    _parameter_constraints: dict = {
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "image_shape": [tuple, list, None],
+        "network": [
+            StrOptions({"auto", "conv", "dense", "sequence", "sigmoid_conv"}),
+            HasMethods(["encode", "decode", "parameters"]),
+        ],
+        "embedding_dim": [Interval(Integral, 1, None, closed="left"), None],
+        "init": [
+            StrOptions({"path-integral", "kmeans"}),
+            HasMethods(["fit_predict", "get_params"]),
+            "array-like",
+        ],
+        "prior": ["array-like", None],
+        "target": [StrOptions({"squared", "square-root"})],
+        "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],
+        "fit_epochs": [Interval(Integral, 0, None, closed="left"), None],
+        "max_iter": [Interval(Integral, 0, None, closed="left"), None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "affine_noise": ["boolean"],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        image_shape=None,
+        network="auto",
+        embedding_dim=None,
+        init="path-integral",
+        prior=None,
+        target="squared",
+        pretrain_epochs=0,
+        fit_epochs=None,
+        max_iter=None,
+        tol=1e-7,
+        reconstruction_weight=0.0,
+        dropout=0.1,
+        affine_noise=True,
+        learning_rate=2e-3,
+        batch_size=256,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_clusters = n_clusters
+        self.image_shape = image_shape
+        self.network = network
+        self.embedding_dim = embedding_dim
+        self.init = init
+        self.prior = prior
+        self.target = target
+        self.pretrain_epochs = pretrain_epochs
+        self.fit_epochs = fit_epochs
+        self.max_iter = max_iter
+        self.tol = tol
+        self.reconstruction_weight = reconstruction_weight
+        self.dropout = dropout
+        self.affine_noise = affine_noise
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Cluster X and train the network that does so.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
+                with the channels as a fourth axis
+            The samples, finite numbers. uint8 images are kept as they are, everything
+            else is computed in float32.
+
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X or a parameter cannot be used. Nothing has been trained then, and what
+            an earlier fit left is kept.
+        FloatingPointError
+            If the loss stops being finite; the message names phase and epoch.
+        """
+        earlier = self._pop_fitted_attributes()
+        try:
+            return self._fit(X, y)
+        except BaseException:
+            self._pop_fitted_attributes()
+            vars(self).update(earlier)
+            raise
+
+    def _fit(self, X, y):
+        device = resolve_device(self.device)
+        rows, sample_shape = self._check_X(X, fitting=True)
+        if len(rows) < self.n_clusters:
+            raise ValueError(
+                f"n_samples={len(rows)} should be >= n_clusters={self.n_clusters}. "
+                "Pass more samples or ask for fewer clusters."
+            )
+        layout = find_layout(
+            (len(rows), *sample_shape), self.image_shape, self.network
+        )
+        prior = check_prior(self.prior, self.n_clusters)
+        init = check_init(self.init, len(rows), self.n_clusters, sample_shape)
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        autoencoder, embedding_dim = build_autoencoder(
+            self.network, layout, self._embedding_dim(), seed
+        )
+        scaling = fit_scaling(rows, layout, autoencoder)
+        if self.n_clusters > 1 and scaling.constant:
+            raise ValueError(
+                "All samples in X are equal, so there is nothing to tell "
+                f"n_clusters={self.n_clusters} clusters apart by. Check how X was made."
+            )
+        self._input_format = InputFormat(sample_shape, layout, scaling)
+        if isinstance(init, np.ndarray) and init.ndim > 1:
+            init = self._input_format.scaled_rows(init)
+
+        model = ClusteringModel(autoencoder, embedding_dim, self.n_clusters).to(device)
+        samples = Samples(rows, self._input_format, device)
+        plan = self._plan(len(rows), init, prior, seed, layout)
+        events = FitEvents(self, X, y, len(PHASES), lambda: fitted_so_far(trainer))
+        trainer = Trainer(model, samples, plan, events)
+        with torch.enable_grad(), _global_seed(self.network, seed):
+            outcome = trainer.run()
+
+        self.network_ = model
+        self.history_ = outcome.history
+        self.n_iter_ = outcome.n_iter
+        self.converged_ = outcome.converged
+        embedding = embed_all(model, samples)
+        self.labels_ = assign(model, embedding).argmax(dim=1).numpy()
+        self.embedding_ = embedding.cpu().numpy().astype(_float_dtype(rows))
+        self.cluster_centers_ = class_means(
+            self.embedding_, self.labels_, self.n_clusters
+        )
+        self._warn_of(outcome)
+        events.finish()
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Cluster X and return its embedding.
+
+        Parameters
+        ----------
+        X : array-like
+            The samples, as in `fit`.
+
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        embedding : ndarray of shape (n_samples, embedding_dim)
+            The same as ``fit(X).transform(X)``.
+        """
+        return self.fit(X, y).embedding_
+
+    def predict(self, X):
+        """Predict the cluster of each sample.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape that `fit` saw, or their flattened rows.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The most probable cluster of each sample.
+        """
+        return self._probabilities(X)[0].argmax(dim=1).numpy()
+
+    def predict_proba(self, X):
+        """Predict the probability of each cluster for each sample.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape that `fit` saw, or their flattened rows.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_clusters)
+            Rows sum to 1; the largest entry of a row is at its label.
+        """
+        probabilities, dtype = self._probabilities(X)
+        return probabilities.numpy().astype(dtype)
+
+    def transform(self, X):
+        """Embed samples.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape that `fit` saw, or their flattened rows.
+
+        Returns
+        -------
+        embedding : ndarray of shape (n_samples, embedding_dim)
+            The clean pathway's embedding. The row of a sample does not depend on the
+            other samples it is passed with.
+        """
+        embedding, dtype = self._embed(X)
+        return embedding.numpy().astype(dtype)
+
+    def inverse_transform(self, X):
+        """Decode embeddings into samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, embedding_dim)
+            Embeddings, such as `transform` returns or `cluster_centers_`.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, ...)
+            Samples in the units and the shape that `fit` saw. The decoder learns to
+            reconstruct only where `pretrain_epochs` or `reconstruction_weight` is
+            positive.
+        """
+        check_is_fitted(self)
+        embedding = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        if embedding.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has {embedding.shape[1]} columns, but the embedding of this "
+                f"{type(self).__name__} has {self._n_features_out}. Pass what "
+                "transform returned."
+            )
+        device = resolve_device(self.device)
+        decoded = decode_all(
+            self.network_.to(device),
+            torch.as_tensor(embedding, dtype=torch.float32, device=device),
+        )
+        return self._input_format.restore(decoded.cpu().numpy()).astype(embedding.dtype)
+
+    def score(self, X, y=None):
+        """How sure the model is of where it puts X.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape that `fit` saw, or their flattened rows.
+
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        score : float
+            Mean log-probability of the samples' clusters: 0 if all are certain, below
+            otherwise. Compare it at equal `n_clusters` only.
+        """
+        probabilities, _ = self._probabilities(X)
+        return probabilities.amax(dim=1).log().mean().item()
+
+    def _embed(self, X):
+        """Check and embed X; return a CPU tensor and the dtype that results take."""
+        check_is_fitted(self)
+        device = resolve_device(self.device)
+        rows, _ = self._check_X(X, fitting=False)
+        model = self.network_.to(device)
+        embedding = [
+            embed_all(
+                model,
+                Samples(rows[start : start + ROWS_AT_ONCE], self._input_format, device),
+            ).cpu()
+            for start in range(0, len(rows), ROWS_AT_ONCE)
+        ]
+        return torch.cat(embedding), _float_dtype(rows)
+
+    def _probabilities(self, X):
+        """Check X and predict; return a CPU tensor and the dtype that results take."""
+        embedding, dtype = self._embed(X)
+        return assign(self.network_, embedding), dtype
+
+    def _check_X(self, X, *, fitting):
+        """Return X as flat rows of numbers, and the shape of one sample."""
+        if sparse.issparse(X):
+            raise TypeError(
+                f"Sparse data was passed to {type(self).__name__}, which needs dense "
+                "samples. Put sklearn.decomposition.TruncatedSVD(n_components=100) in "
+                "front of it in a pipeline, or use X.toarray() if it fits in memory."
+            )
+        try:
+            array = check_array(
+                X,
+                dtype=[np.float64, np.float32, np.uint8],
+                allow_nd=True,
+                ensure_min_samples=2 if fitting else 1,
+                estimator=self,
+                input_name="X",
+            )
+        except ValueError as error:
+            if "could not convert string" not in str(error):
+                raise
+            raise ValueError(
+                f"X holds strings ({error}), but {type(self).__name__} needs numbers. "
+                "Encode them, for example with sklearn.preprocessing.OneHotEncoder or "
+                "sklearn.feature_extraction.text.TfidfVectorizer."
+            ) from error
+        sample_shape = array.shape[1:]
+        if math.prod(sample_shape) == 0:
+            raise ValueError(f"X has shape {array.shape}: its samples hold no values.")
+        if not fitting and array.ndim > 2:
+            expected = self._input_format.sample_shape
+            if sample_shape != expected:
+                raise ValueError(
+                    f"X has samples of shape {sample_shape}, but "
+                    f"{type(self).__name__} was fitted to samples of shape {expected}."
+                )
+        rows = array.reshape(len(array), -1)
+        # Feature names are read from X itself, the number of features from the rows.
+        validate_data(
+            self,
+            X if hasattr(X, "columns") else rows,
+            reset=fitting,
+            skip_check_array=True,
+        )
+        return rows, sample_shape
+
+    def _embedding_dim(self):
+        if self.embedding_dim is None:
+            return max(DEFAULT_EMBEDDING_DIM, self.n_clusters)
+        return self.embedding_dim
+
+    def _plan(self, n_samples, init, prior, seed, layout):
+        batch_size = min(self.batch_size, max(32, n_samples // 16))
+        n_batches = math.ceil(n_samples / batch_size)
+        fit_epochs, max_iter = self.fit_epochs, self.max_iter
+        if fit_epochs is None:
+            fit_epochs = max(FIT_EPOCHS, math.ceil(MIN_FIT_STEPS / n_batches))
+        if max_iter is None:
+            max_iter = max(JOINT_EPOCHS, math.ceil(MIN_JOINT_STEPS / n_batches))
+        return Plan(
+            n_clusters=self.n_clusters,
+            init=init,
+            prior=prior,
+            target_form=self.target,
+            pretrain_epochs=self.pretrain_epochs,
+            fit_epochs=fit_epochs,
+            max_iter=max_iter,
+            batch_size=batch_size,
+            learning_rate=self.learning_rate,
+            reconstruction_weight=self.reconstruction_weight,
+            dropout=self.dropout,
+            affine_noise=self.affine_noise and layout.kind == "image",
+            tol=self.tol,
+            seed=seed,
+            verbose=self.verbose,
+        )
+
+    def _warn_of(self, outcome):
+        if outcome.interrupted:
+            warnings.warn(
+                f"The fit was interrupted after {len(outcome.history)} epochs. The "
+                "model can be used as it is; fit again for a better one.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        sizes = np.bincount(self.labels_, minlength=self.n_clusters)
+        empty = np.flatnonzero(sizes == 0)
+        if len(empty):
+            warnings.warn(
+                f"Clusters {empty.tolist()} have no samples: {np.sum(sizes > 0)} of "
+                f"n_clusters={self.n_clusters} were found. X may have fewer distinct "
+                "groups; a smaller n_clusters or another init may help.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _pop_fitted_attributes(self):
+        """Take away, and return, everything that a fit has left."""
+        names = [
+            name for name in vars(self) if name.endswith("_") or name == "_input_format"
+        ]
+        return {name: vars(self).pop(name) for name in names}
+
+    @property
+    def _n_features_out(self):
+        return self.network_.assignment.in_features
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        network = state.get("network_")
+        if network is not None and network.assignment.weight.device.type != "cpu":
+            state["network_"] = copy.deepcopy(network).cpu()
+        return state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def fitted_so_far(trainer):
+    """The attributes of an estimator as if the fit had stopped here, for callbacks."""
+    if not trainer.has_clusters:
+        return None
+    return {"network_": copy.deepcopy(trainer.model)}
+
+
+def _float_dtype(rows):
+    return np.float64 if rows.dtype == np.float64 else np.float32
+
+
+@contextmanager
+def _global_seed(network, seed):
+    """Seed torch's global generator for modules of the user's that draw from it."""
+    if isinstance(network, str):
+        yield
+        return
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,112 @@
+"""From the `network` parameter to an autoencoder ready for training."""
+
+import copy
+
+import torch
+
+from skdepict._data import check_image_sides
+from skdepict._noise import no_corruption
+from skdepict.networks._base import initialise_weights
+from skdepict.networks._conv import ConvAutoencoder
+from skdepict.networks._dense import DenseAutoencoder
+from skdepict.networks._sequence import SequenceAutoencoder
+from skdepict.networks._sigmoid_conv import SigmoidConvAutoencoder
+
+
+def build_autoencoder(network, layout, embedding_dim, seed):
+    """Build the autoencoder for samples of the given layout.
+
+    Parameters
+    ----------
+    network : str or torch.nn.Module
+        The parameter of `DEPICTClustering`.
+    layout : Layout
+        What a sample is.
+    embedding_dim : int
+        Units of the embedding, where the network lets them be chosen.
+    seed : int
+        Seed of the weights.
+
+    Returns
+    -------
+    autoencoder : torch.nn.Module
+        float32, on the CPU.
+    embedding_dim : int
+        Units of the embedding it has.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the network does not suit the data, or does not keep the protocol.
+    """
+    if not isinstance(network, str):
+        autoencoder = copy.deepcopy(network).float().cpu()
+        return autoencoder, check_protocol(autoencoder, layout.shape)
+    if network == "auto":
+        network = "dense" if layout.kind == "table" else "conv"
+    if network == "dense":
+        autoencoder = DenseAutoencoder(layout.shape, embedding_dim)
+    elif network == "sequence":
+        check_image_sides(layout, network)
+        autoencoder = SequenceAutoencoder(layout.shape, embedding_dim)
+    else:
+        if layout.kind != "image":
+            raise ValueError(
+                f"network={network!r} needs images, but X has rows of "
+                f"{layout.n_features} values. Pass image_shape, or X of shape "
+                "(n_samples, height, width)."
+            )
+        check_image_sides(layout, network)
+        if network == "conv":
+            autoencoder = ConvAutoencoder(layout.shape, embedding_dim)
+        else:
+            autoencoder = SigmoidConvAutoencoder(layout.shape)
+    autoencoder = autoencoder.float()
+    initialise_weights(autoencoder, torch.Generator().manual_seed(seed))
+    if layout.kind == "image":
+        # Convolutions of this size run about a fifth faster in this order.
+        autoencoder = autoencoder.to(memory_format=torch.channels_last)
+    if network == "sigmoid_conv":
+        embedding_dim = check_protocol(autoencoder, layout.shape)
+    return autoencoder, embedding_dim
+
+
+@torch.no_grad()
+def check_protocol(autoencoder, sample_shape):
+    """Run two samples through a network and check what comes back.
+
+    Parameters
+    ----------
+    autoencoder : torch.nn.Module
+    sample_shape : tuple of int
+
+    Returns
+    -------
+    embedding_dim : int
+
+    Raises
+    ------
+    ValueError
+        If `encode` or `decode` return something else than the protocol asks for.
+    """
+    was_training = autoencoder.training
+    autoencoder.eval()
+    x = torch.zeros((2, *sample_shape))
+    layers = autoencoder.encode(x, no_corruption)
+    if not isinstance(layers, (list, tuple)) or layers[-1].ndim != 2:
+        raise ValueError(
+            "encode of the network must return a list of layer outputs that ends with "
+            "the embedding of shape (batch_size, embedding_dim). See "
+            "skdepict.networks.Autoencoder."
+        )
+    wanted = [tuple(layer.shape) for layer in (x, *layers[:-1])][::-1]
+    decoded = autoencoder.decode(layers[-1])
+    got = [tuple(layer.shape) for layer in decoded]
+    if got != wanted:
+        raise ValueError(
+            "decode of the network must return reconstructions of the hidden layers, "
+            f"deepest first, then of the input: shapes {wanted} for a batch of 2. It "
+            f"returned {got}."
+        )
+    autoencoder.train(was_training)
+    return layers[-1].shape[1]

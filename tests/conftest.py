@@ -1,0 +1,67 @@
+"""Data and settings that the tests share."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from sklearn.datasets import load_digits, make_blobs
+
+from skdepict import DEPICTClustering
+
+settings.register_profile(
+    "skdepict",
+    deadline=None,
+    max_examples=50,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("skdepict")
+
+DATA_DIR = Path(
+    os.environ.get(
+        "SKDEPICT_DATA_DIR", Path(__file__).parents[2] / "shared" / "data"
+    )
+)
+
+
+def load_real(name):
+    """X and y of a benchmark set, or a skip that says what is missing."""
+    path = DATA_DIR / f"{name}.npz"
+    if not path.exists():
+        pytest.skip(f"{path} is missing; set SKDEPICT_DATA_DIR to the folder it is in")
+    with np.load(path) as data:
+        return data["X"], data["y"]
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """All 1,797 digit images and their classes."""
+    data = load_digits()
+    return data.images, data.target
+
+
+@pytest.fixture(scope="session")
+def few_digits(digits):
+    """300 digit images and their classes."""
+    images, classes = digits
+    return images[:300], classes[:300]
+
+
+@pytest.fixture(scope="session")
+def blobs():
+    """Three blobs in 10 dimensions and their labels."""
+    return make_blobs(200, n_features=10, centers=3, random_state=0)
+
+
+@pytest.fixture(scope="session")
+def fitted(few_digits):
+    """A briefly trained model of 300 digits; tests must not change it."""
+    return quick(10).fit(few_digits[0])
+
+
+def quick(n_clusters=3, **parameters):
+    """An estimator that trains for a moment."""
+    defaults = {"fit_epochs": 8, "max_iter": 2, "tol": 0.0, "random_state": 0}
+    return DEPICTClustering(n_clusters, **(defaults | parameters))

@@ -1,0 +1,207 @@
+"""Bad input is refused before any training, and says what to do."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+
+from skdepict import DEPICTClustering
+from skdepict._trainer import Trainer
+
+from .conftest import quick
+
+TABLE = np.random.default_rng(0).normal(size=(30, 4))
+IMAGES = np.random.default_rng(0).random((30, 8, 8))
+
+
+def with_value(value):
+    X = TABLE.copy()
+    X[3, 2] = value
+    return X
+
+
+BAD_X = {
+    "nan": (with_value(np.nan), {}, ValueError, "contains NaN"),
+    "inf": (with_value(np.inf), {}, ValueError, "contains infinity"),
+    "huge": (with_value(1e200), {}, ValueError, "Scale it to absolute values"),
+    "empty": (np.empty((0, 4)), {}, ValueError, "0 sample.*minimum of 2"),
+    "no features": (np.empty((30, 0)), {}, ValueError, "0 feature"),
+    "empty images": (np.empty((30, 0, 8)), {}, ValueError, "no values"),
+    "one sample": (TABLE[:1], {}, ValueError, "1 sample.*minimum of 2"),
+    "few samples": (TABLE[:2], {}, ValueError, "n_samples=2 should be >= n_clusters=3"),
+    "complex": (TABLE + 1j, {}, ValueError, "Complex data not supported"),
+    "object": (
+        np.array([[{}, 1]] * 30, dtype=object),
+        {},
+        TypeError,
+        "must be a string or a real number",
+    ),
+    "strings": (np.full((30, 2), "a"), {}, ValueError, "X holds strings"),
+    "string objects": (
+        np.full((30, 2), "a", dtype=object),
+        {},
+        ValueError,
+        "X holds strings",
+    ),
+    "one axis": (TABLE[:, 0], {}, ValueError, "Expected 2D array, got 1D array"),
+    "five axes": (np.zeros((9, 1, 1, 1, 1)), {}, ValueError, "X has 5 axes"),
+    "wrong image_shape": (
+        TABLE,
+        {"image_shape": (8, 8)},
+        ValueError,
+        "a sample has 4 values and image_shape asks for 64",
+    ),
+    "image_shape of strings": (
+        IMAGES,
+        {"image_shape": ("8", "8")},
+        ValueError,
+        "positive integers",
+    ),
+    "small images": (
+        IMAGES[:, :7],
+        {},
+        ValueError,
+        "at least 8 in each direction, got 7 x 8.*network='dense'",
+    ),
+    "small series": (
+        TABLE,
+        {"network": "sequence"},
+        ValueError,
+        "at least 8 in each direction, got 4",
+    ),
+    "conv without images": (
+        TABLE,
+        {"network": "conv"},
+        ValueError,
+        "needs images, but X has rows of 4 values. Pass image_shape",
+    ),
+    "constant images": (
+        np.full((30, 8, 8), 7),
+        {},
+        ValueError,
+        "All samples in X are equal",
+    ),
+    "equal samples": (
+        np.tile(TABLE[:1], (30, 1)),
+        {},
+        ValueError,
+        "All samples in X are equal",
+    ),
+    "sparse matrix": (
+        sparse.csr_matrix(TABLE),
+        {},
+        TypeError,
+        "Sparse data.*TruncatedSVD",
+    ),
+    "sparse array": (sparse.coo_array(TABLE), {}, TypeError, "Sparse data"),
+    "short prior": (TABLE, {"prior": [0.5, 0.5]}, ValueError, "prior has 2 entries"),
+    "negative prior": (
+        TABLE,
+        {"prior": [0.6, 0.6, -0.2]},
+        ValueError,
+        "prior has an entry of -0.2. Pass n_clusters=3 positive",
+    ),
+    "prior of another sum": (
+        TABLE,
+        {"prior": [0.5, 0.5, 0.5]},
+        ValueError,
+        "prior sums to 1.5",
+    ),
+    "nan prior": (TABLE, {"prior": [np.nan, 0.5, 0.5]}, ValueError, "contains NaN"),
+    "unknown network": (TABLE, {"network": "resnet"}, ValueError, "'network' parameter"),
+    "unknown target": (TABLE, {"target": "cube"}, ValueError, "'target' parameter"),
+    "unknown device": (TABLE, {"device": "tpu9"}, ValueError, "torch knows.*'auto'"),
+    "device without support": (TABLE, {"device": "meta"}, ValueError, "not supported"),
+    "no clusters": (TABLE, {"n_clusters": 0}, ValueError, "'n_clusters' parameter"),
+    "half a cluster": (TABLE, {"n_clusters": 2.5}, ValueError, "'n_clusters'"),
+    "negative epochs": (TABLE, {"max_iter": -1}, ValueError, "'max_iter' parameter"),
+    "full dropout": (TABLE, {"dropout": 1.0}, ValueError, "'dropout' parameter"),
+    "no batch": (TABLE, {"batch_size": 0}, ValueError, "'batch_size' parameter"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_X)
+def test_bad_input_is_refused_before_training(name, monkeypatch):
+    X, parameters, error, message = BAD_X[name]
+    monkeypatch.setattr(Trainer, "run", lambda self: pytest.fail("training started"))
+    model = DEPICTClustering(3).set_params(**parameters)
+    with pytest.raises(error, match=f"(?s){message}"):
+        model.fit(X)
+    with pytest.raises(NotFittedError):
+        model.predict(TABLE)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_missing_gpu_asked_for_by_name_is_an_error():
+    with pytest.raises(ValueError, match=r"device='cuda' was asked for.*device='auto'"):
+        quick(3, device="cuda").fit(TABLE)
+
+
+@pytest.fixture(scope="module")
+def fitted_to_table():
+    return quick(3).fit(TABLE)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "transform", "score"])
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        (TABLE[:, :3], ValueError, "X has 3 features.*expecting 4 features"),
+        (with_value(np.nan), ValueError, "contains NaN"),
+        (TABLE[:0], ValueError, "0 sample"),
+        (TABLE[0], ValueError, "Expected 2D array"),
+        (TABLE.reshape(30, 2, 2), ValueError, r"samples of shape \(2, 2\).*\(4,\)"),
+        (sparse.csr_array(TABLE), TypeError, "TruncatedSVD"),
+        (np.full((3, 4), "a"), ValueError, "X holds strings"),
+    ],
+)
+def test_bad_input_to_a_fitted_model(method, X, error, message, fitted_to_table):
+    with pytest.raises(error, match=f"(?s){message}"):
+        getattr(fitted_to_table, method)(X)
+    assert fitted_to_table.predict(TABLE).shape == (30,)
+
+
+def test_images_of_another_size_are_refused_by_predict(fitted):
+    with pytest.raises(ValueError, match=r"fitted to samples of shape \(8, 8\)"):
+        fitted.predict(np.zeros((2, 9, 9)))
+
+
+def test_embedding_of_wrong_width_is_refused_by_inverse_transform(fitted):
+    with pytest.raises(ValueError, match="X has 3 columns, but the embedding of this"):
+        fitted.inverse_transform(np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("X", "parameters"), [(TABLE[:, :2] * np.nan, {}), (TABLE, {"learning_rate": 1e30})]
+)
+def test_failed_fit_keeps_what_an_earlier_one_left(X, parameters):
+    model = quick(3).fit(TABLE)
+    before = {name: value for name, value in vars(model).items() if name[-1] == "_"}
+    with pytest.raises((ValueError, FloatingPointError)):
+        model.set_params(**parameters).fit(X)
+    after = {name: value for name, value in vars(model).items() if name[-1] == "_"}
+    assert after.keys() == before.keys()
+    assert all(after[name] is before[name] for name in before)
+    np.testing.assert_array_equal(model.predict(TABLE), before["labels_"])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "phase"),
+    [
+        ({"pretrain_epochs": 5}, "pretrain"),
+        ({"fit_epochs": 5}, "initialise"),
+        ({"fit_epochs": 0, "max_iter": 5}, "joint"),
+    ],
+)
+def test_loss_that_is_not_finite_stops_the_fit_and_names_the_epoch(parameters, phase):
+    model = quick(3, learning_rate=1e30, **parameters)
+    with pytest.raises(
+        FloatingPointError,
+        match=rf"loss became \S+ in epoch \d of the '{phase}' phase.*learning_rate",
+    ):
+        model.fit(TABLE)
+    with pytest.raises(NotFittedError):
+        model.predict(TABLE)
+    model.set_params(learning_rate=1e-3).fit(TABLE)
+    assert model.labels_.shape == (30,)

@@ -1,0 +1,115 @@
+"""scikit-learn's callbacks and interrupts."""
+
+import numpy as np
+import pytest
+from sklearn.callback import ProgressBar, ScoringMonitor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+
+from .conftest import quick
+
+
+class Recorder:
+    """Keep the names of the tasks; act at one of them."""
+
+    def __init__(self, at=None, action=lambda: False):
+        self.tasks = []
+        self.begun = 0
+        self.torn_down = False
+        self.at = at
+        self.action = action
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        self.torn_down = True
+
+    def on_fit_task_begin(self, estimator, context):
+        self.begun += 1
+
+    def on_fit_task_end(self, estimator, context):
+        name = context.task_name
+        if name == "epoch":
+            name = f"{context.parent.task_name} {context.task_id}"
+        self.tasks.append(name)
+        if name == self.at:
+            return self.action()
+        return False
+
+
+def test_phases_and_epochs_are_nested_tasks(blobs):
+    recorder = Recorder()
+    quick(3, pretrain_epochs=1).set_callbacks(recorder).fit(blobs[0])
+    assert recorder.tasks == [
+        "pretrain 0",
+        "pretrain",
+        *(f"initialise {epoch}" for epoch in range(8)),
+        "initialise",
+        *("joint 0", "joint 1", "joint"),
+        "fit",
+    ]
+    assert recorder.begun == len(recorder.tasks)
+    assert recorder.torn_down
+
+
+def test_a_callback_can_stop_a_phase(blobs):
+    recorder = Recorder("joint 1", lambda: True)
+    model = quick(3, max_iter=9).set_callbacks(recorder).fit(blobs[0])
+    assert model.n_iter_ == 2
+    assert recorder.tasks[-2:] == ["joint", "fit"]
+    assert not model.converged_
+
+
+def test_progress_bar_shows_the_phases(blobs, capsys):
+    quick(3).set_callbacks(ProgressBar()).fit(blobs[0])
+    shown = capsys.readouterr().out
+    assert "DEPICTClustering - fit" in shown
+    assert "joint" in shown
+
+
+def test_progress_bar_in_a_grid_search_with_processes(blobs, capsys):
+    search = GridSearchCV(quick(3), {"dropout": [0.0, 0.1]}, cv=2, n_jobs=2)
+    search.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(blobs[0])
+    assert "DEPICTClustering" in capsys.readouterr().out
+
+
+def test_scoring_monitor_scores_every_epoch_that_has_clusters(blobs):
+    X, y = blobs
+    monitor = ScoringMonitor(scoring="adjusted_rand_score")
+    model = quick(3, pretrain_epochs=1).set_callbacks(monitor).fit(X, y)
+    (log,) = monitor.get_logs()
+    rows = log.data
+    epochs = [row for row in rows if row["task_name"] == "epoch"]
+    assert len(epochs) == 10
+    assert np.all(np.isfinite([row["adjusted_rand_score"] for row in rows]))
+    assert model.labels_.shape == (200,)
+
+
+@pytest.mark.parametrize("at", ["pretrain 1", "initialise 1", "joint 0"])
+def test_interrupt_leaves_a_usable_model_and_a_warning(at, few_digits):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    images, _ = few_digits
+    model = quick(10, pretrain_epochs=3, max_iter=5)
+    model.set_callbacks(Recorder(at, interrupt))
+    with pytest.warns(ConvergenceWarning, match="interrupted after"):
+        model.fit(images)
+    assert not model.converged_
+    assert model.predict(images).shape == (300,)
+    assert len(np.unique(model.labels_)) > 2
+    assert model.history_[-1]["phase"] == at.split()[0]
+
+
+def test_interrupt_while_looking_for_starting_labels(few_digits):
+    from sklearn.cluster import KMeans
+
+    class Interrupted(KMeans):
+        def fit_predict(self, X, y=None):
+            raise KeyboardInterrupt
+
+    with pytest.warns(ConvergenceWarning, match="interrupted after 2 epochs"):
+        model = quick(10, init=Interrupted(), pretrain_epochs=2).fit(few_digits[0])
+    assert len(np.unique(model.labels_)) > 2
+    assert [record["phase"] for record in model.history_] == ["pretrain"] * 2

@@ -1,0 +1,323 @@
+"""DEPICTClustering as a scikit-learn estimator."""
+
+import copy
+import pickle
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import TruncatedSVD
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from skdepict import DEPICTClustering
+
+from .conftest import quick
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        pytest.param(check, id=f"{getattr(check, 'func', check).__name__}-{number}")
+        for number, (_, check) in enumerate(
+            estimator_checks_generator(DEPICTClustering())
+        )
+    ],
+)
+@pytest.mark.filterwarnings("default")
+def test_scikit_learns_checks_with_default_parameters(check):
+    check(DEPICTClustering())
+
+
+def test_same_random_state_gives_equal_results(few_digits):
+    images, _ = few_digits
+    first, second = (quick(10).fit(images) for _ in range(2))
+    np.testing.assert_array_equal(first.labels_, second.labels_)
+    np.testing.assert_array_equal(first.embedding_, second.embedding_)
+    assert first.history_ == second.history_
+    other = quick(10, random_state=1).fit(images)
+    assert not np.array_equal(first.embedding_, other.embedding_)
+
+
+def test_methods_on_training_data_equal_the_attributes(fitted, few_digits):
+    images, _ = few_digits
+    np.testing.assert_array_equal(fitted.predict(images), fitted.labels_)
+    np.testing.assert_array_equal(fitted.transform(images), fitted.embedding_)
+    for k, center in enumerate(fitted.cluster_centers_):
+        members = fitted.embedding_[fitted.labels_ == k]
+        np.testing.assert_allclose(center, members.mean(axis=0), rtol=1e-6, atol=1e-9)
+
+
+def test_flat_rows_and_images_are_the_same(fitted, few_digits):
+    images, _ = few_digits
+    rows = images.reshape(300, 64)
+    np.testing.assert_array_equal(fitted.predict(rows), fitted.labels_)
+    flat = quick(10, image_shape=(8, 8)).fit(rows)
+    np.testing.assert_array_equal(flat.labels_, fitted.labels_)
+
+
+def test_probabilities_agree_with_labels_and_score(fitted, few_digits):
+    images, _ = few_digits
+    probabilities = fitted.predict_proba(images)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-12)
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), fitted.labels_)
+    expected = np.log(probabilities.max(axis=1)).mean()
+    assert fitted.score(images) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("network", ["conv", "dense"])
+def test_a_row_does_not_depend_on_the_rows_beside_it(network, few_digits):
+    images, _ = few_digits
+    model = quick(10, network=network).fit(images)
+    whole = model.transform(images)
+    for rows in (slice(0, 1), slice(7, 8), slice(3, 40), slice(100, 299)):
+        np.testing.assert_allclose(model.transform(images[rows]), whole[rows], 1e-7)
+
+
+def test_predict_takes_more_rows_than_one_block(fitted, few_digits):
+    images, _ = few_digits
+    many = np.concatenate([images] * 30)
+    np.testing.assert_array_equal(
+        fitted.predict(many), np.concatenate([fitted.labels_] * 30)
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float16, bool])
+def test_dtypes_give_the_labels_that_float64_gives(dtype, few_digits):
+    images = (few_digits[0] > 7).astype(np.float64)
+    expected = quick(10).fit(images)
+    model = quick(10).fit(images.astype(dtype))
+    assert np.mean(model.labels_ == expected.labels_) > 0.99
+    wide = dtype in (np.int64, np.float16, bool)
+    assert model.embedding_.dtype == (np.float64 if wide else np.float32)
+
+
+def test_memory_layout_does_not_matter_and_input_is_not_changed(few_digits):
+    images = few_digits[0].copy()
+    before = images.copy()
+    images.flags.writeable = False
+    expected = quick(10).fit(images).labels_
+    np.testing.assert_array_equal(images, before)
+    for X in (np.asfortranarray(images), np.repeat(images, 2, axis=2)[:, :, ::2]):
+        np.testing.assert_array_equal(quick(10).fit(X).labels_, expected)
+    np.testing.assert_array_equal(
+        quick(10).fit(torch.from_numpy(before)).labels_, expected
+    )
+
+
+def test_colour_images_with_channels_first_and_last_are_the_same(few_digits):
+    grey = few_digits[0][:100]
+    colour = np.stack([grey, grey[:, ::-1], grey[:, :, ::-1]], axis=1)
+    first = quick(5).fit(colour)
+    last = quick(5).fit(np.moveaxis(colour, 1, -1))
+    np.testing.assert_array_equal(first.labels_, last.labels_)
+    decoded = last.inverse_transform(last.transform(np.moveaxis(colour, 1, -1)))
+    assert decoded.shape == (100, 8, 8, 3)
+
+
+def test_images_that_are_not_square(few_digits):
+    wide = np.concatenate([few_digits[0], few_digits[0]], axis=2)[:100, :, :13]
+    assert quick(5).fit(wide).embedding_.shape == (100, 64)
+
+
+def test_sequence_network_separates_frequencies():
+    rng = np.random.default_rng(0)
+    y = np.arange(90) % 3
+    phase = rng.uniform(0, 2 * np.pi, size=(90, 1))
+    time = np.linspace(0, 2 * np.pi, 40)
+    X = np.sin((2.0 + 4 * y[:, None]) * time + phase)
+    model = quick(3, network="sequence", init=y, fit_epochs=60).fit(X)
+    assert np.mean(model.labels_ == y) > 0.9
+
+
+def test_inverse_transform_of_a_pretrained_model_resembles_the_images(few_digits):
+    images, _ = few_digits
+    model = quick(
+        10, pretrain_epochs=60, reconstruction_weight=1.0, fit_epochs=0, max_iter=0
+    ).fit(images)
+    decoded = model.inverse_transform(model.transform(images))
+    assert decoded.shape == images.shape
+    from_mean = np.mean((images - images.mean(axis=0)) ** 2)
+    assert np.mean((decoded - images) ** 2) < 0.6 * from_mean
+
+
+def test_history_has_every_loss_term_and_falls(few_digits):
+    model = quick(
+        10, pretrain_epochs=8, fit_epochs=8, max_iter=4, reconstruction_weight=0.5
+    ).fit(few_digits[0])
+    history = pd.DataFrame(model.history_)
+    assert history.groupby("phase", sort=False).size().to_dict() == {
+        "pretrain": 8,
+        "initialise": 8,
+        "joint": 4,
+    }
+    pretrain, initialise, joint = (
+        history[history["phase"] == phase]
+        for phase in ("pretrain", "initialise", "joint")
+    )
+    assert pretrain["reconstruction"].iloc[-1] < pretrain["reconstruction"].iloc[0]
+    assert initialise["clustering"].iloc[-1] < initialise["clustering"].iloc[0]
+    assert np.all(joint[["prior_divergence", "target_change"]] >= 0)
+    assert np.all(joint["reconstruction"] > 0)
+    assert model.n_iter_ == 4
+
+
+def test_convergence_stops_the_joint_phase(few_digits):
+    images, _ = few_digits
+    model = quick(10, max_iter=50, tol=1.0).fit(images)
+    assert (model.converged_, model.n_iter_) == (True, 1)
+    model = quick(10, max_iter=2, tol=0.0).fit(images)
+    assert (model.converged_, model.n_iter_) == (False, 2)
+
+
+def test_prior_pulls_cluster_sizes_toward_it():
+    """On data where half of the samples are of one class."""
+    rng = np.random.default_rng(0)
+    prior = np.array([0.5] + [0.1] * 5)
+    y = rng.permutation(np.repeat(np.arange(6), (600 * prior).astype(int)))
+    X = rng.normal(size=(6, 10))[y] + 0.6 * rng.normal(size=(600, 10))
+    start = np.where(rng.random(600) < 0.3, rng.integers(0, 6, 600), y)
+
+    def distance(**parameters):
+        model = DEPICTClustering(
+            6, init=start, fit_epochs=15, max_iter=40, random_state=0, **parameters
+        ).fit(X)
+        sizes = np.bincount(model.labels_, minlength=6) / 600
+        return np.abs(sizes - prior).sum()
+
+    assert distance(prior=prior) < 0.5 * distance(prior=None)
+    assert distance(prior=prior) < 0.15
+
+
+def test_largest_cluster_takes_the_largest_prior_frequency(blobs):
+    X, y = blobs
+    keep = np.concatenate([np.flatnonzero(y == 0)[:20], np.flatnonzero(y > 0)])
+    prior = [0.4, 0.15, 0.45]
+    model = quick(3, prior=prior, fit_epochs=20).fit(X[keep])
+    sizes = np.bincount(model.labels_, minlength=3)
+    assert sizes[1] == sizes.min()
+
+
+def test_one_cluster_holds_everything(few_digits):
+    model = quick(1).fit(few_digits[0])
+    assert np.all(model.labels_ == 0)
+
+
+def test_as_many_clusters_as_samples():
+    X = np.random.default_rng(0).normal(size=(12, 5)) * 10
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = quick(12).fit(X)
+    assert model.predict_proba(X).shape == (12, 12)
+
+
+def test_duplicates_warn_of_the_empty_clusters():
+    X = np.repeat([[0.0, 0.0], [1.0, 1.0]], 10, axis=0)
+    with pytest.warns(ConvergenceWarning, match=r"have no samples: 2 of n_clusters=4"):
+        model = quick(4, fit_epochs=100, max_iter=0).fit(X)
+    assert len(np.unique(model.labels_)) == 2
+    empty = np.bincount(model.labels_, minlength=4) == 0
+    np.testing.assert_array_equal(np.isnan(model.cluster_centers_[:, 0]), empty)
+
+
+def test_pickle_joblib_and_copies_predict_the_same(fitted, few_digits, tmp_path):
+    images, _ = few_digits
+    joblib.dump(fitted, tmp_path / "model.joblib")
+    for other in (
+        pickle.loads(pickle.dumps(fitted)),
+        joblib.load(tmp_path / "model.joblib"),
+        copy.deepcopy(fitted),
+    ):
+        np.testing.assert_array_equal(other.predict(images), fitted.labels_)
+
+
+def test_clone_has_the_parameters_and_no_fit(fitted):
+    other = clone(fitted)
+    assert other.get_params() == fitted.get_params()
+    assert not hasattr(other, "network_")
+
+
+def test_pandas_output_and_feature_names(blobs):
+    frame = pd.DataFrame(blobs[0], columns=[f"x{i}" for i in range(10)])
+    model = quick(3, embedding_dim=5).set_output(transform="pandas")
+    embedding = model.fit_transform(frame)
+    names = [f"depictclustering{i}" for i in range(5)]
+    assert list(embedding.columns) == names
+    assert list(model.get_feature_names_out()) == names
+    assert list(model.feature_names_in_) == list(frame.columns)
+    assert list(model.transform(frame).columns) == names
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(frame[frame.columns[::-1]])
+
+
+def test_pipeline_grid_search_and_cross_validation(blobs):
+    X, y = blobs
+    pipeline = make_pipeline(StandardScaler(), quick(3))
+    search = GridSearchCV(
+        pipeline, {"depictclustering__dropout": [0.0, 0.2]}, cv=2, n_jobs=2
+    ).fit(X, np.array(["a", "b", "c"])[y])
+    assert search.predict(X).shape == (200,)
+    assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
+    scores = cross_val_score(quick(3), X, y, cv=2, scoring="adjusted_rand_score")
+    assert scores.shape == (2,)
+
+
+def test_column_transformer_feeds_the_estimator(blobs):
+    frame = pd.DataFrame(blobs[0]).rename(columns=str)
+    columns = ColumnTransformer([("scale", StandardScaler(), list("0123"))])
+    labels = make_pipeline(columns, quick(3)).fit_predict(frame)
+    assert labels.shape == (200,)
+
+
+def test_text_goes_through_truncated_svd():
+    texts = [f"{a} {a} {b}" for a in ("cat dog", "sun moon") for b in "abcdefghij"]
+    model = make_pipeline(TfidfVectorizer(token_pattern=r"\w+"), TruncatedSVD(4))
+    labels = make_pipeline(model, quick(2, fit_epochs=40)).fit_predict(texts)
+    assert len(set(labels[:10])) == len(set(labels[10:])) == 1
+
+
+def test_no_global_state_is_changed(few_digits):
+    def state():
+        return (
+            torch.get_rng_state().tolist(),
+            [part.tolist() for part in np.random.get_state()[1:2]],
+            torch.get_default_dtype(),
+            torch.get_num_threads(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_grad_enabled(),
+            list(warnings.filters),
+        )
+
+    before = state()
+    quick(10).fit(few_digits[0]).predict(few_digits[0])
+    with pytest.raises(FloatingPointError):
+        quick(10, learning_rate=1e30).fit(few_digits[0])
+    assert state() == before
+
+
+def test_users_default_dtype_and_no_grad_do_no_harm(few_digits, fitted):
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad():
+            labels = quick(10).fit(few_digits[0]).labels_
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(labels, fitted.labels_)
+
+
+def test_verbose_prints_each_epoch_and_nothing_is_printed_otherwise(blobs, capsys):
+    quick(3).fit(blobs[0])
+    assert capsys.readouterr().out == ""
+    quick(3, verbose=1).fit(blobs[0])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 10
+    assert all("phase" in line and "loss" in line for line in lines)

@@ -1,0 +1,177 @@
+"""Networks: geometry, the protocol, and modules of the user's own."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from skdepict._noise import no_corruption
+from skdepict.networks import (
+    ConvAutoencoder,
+    DenseAutoencoder,
+    SequenceAutoencoder,
+    SigmoidConvAutoencoder,
+)
+from skdepict.networks._base import initialise_weights
+from skdepict.networks._build import check_protocol
+
+from .conftest import quick
+
+
+def convolutions(network):
+    return [layer[0] for layer in network.encoder if isinstance(layer[0], nn.Conv2d)]
+
+
+@pytest.mark.parametrize(
+    ("side", "kernels", "paddings"),
+    [
+        (16, (4, 5), (0, 2)),
+        (28, (4, 5), (0, 2)),
+        (32, (4, 5), (2, 2)),
+        (55, (5, 4), (2, 0)),
+    ],
+)
+def test_conv_has_the_papers_numbers_at_the_papers_sizes(side, kernels, paddings):
+    layers = convolutions(ConvAutoencoder((1, side, side), 10))
+    assert tuple(layer.kernel_size[0] for layer in layers) == kernels
+    assert tuple(layer.padding[0] for layer in layers) == paddings
+    assert all(layer.stride == (2, 2) for layer in layers)
+    assert all(layer.out_channels == 50 for layer in layers)
+
+
+@given(
+    height=st.integers(8, 70),
+    width=st.integers(8, 70),
+    channels=st.integers(1, 4),
+    embedding_dim=st.integers(1, 20),
+)
+def test_conv_mirrors_images_of_any_shape(height, width, channels, embedding_dim):
+    shape = (channels, height, width)
+    network = ConvAutoencoder(shape, embedding_dim)
+    assert check_protocol(network, shape) == embedding_dim
+
+
+@given(height=st.integers(8, 33), width=st.integers(8, 33))
+def test_sigmoid_conv_mirrors_odd_and_even_sides(height, width):
+    network = SigmoidConvAutoencoder((1, height, width))
+    units = check_protocol(network, (1, height, width))
+    assert units == (height // 2) * (width // 2)
+
+
+@given(length=st.integers(8, 300), channels=st.integers(1, 5))
+def test_sequence_mirrors_series_of_any_length(length, channels):
+    network = SequenceAutoencoder((channels, length), 7)
+    assert check_protocol(network, (channels, length)) == 7
+
+
+@pytest.mark.parametrize("shape", [(1,), (9,), (2, 8, 9)])
+def test_dense_mirrors_any_shape(shape):
+    assert check_protocol(DenseAutoencoder(shape, 4), shape) == 4
+
+
+def test_the_noisy_pathway_drops_inputs_and_hidden_units_but_not_the_last_ones():
+    network = DenseAutoencoder((6,), 3)
+    initialise_weights(network, torch.Generator().manual_seed(0))
+    seen = []
+
+    def remember(x):
+        seen.append(x.shape[1])
+        return x
+
+    network.encode(torch.zeros(2, 6), remember)
+    assert seen == [6, 500]
+
+
+def test_weights_depend_on_the_seed_alone():
+    def weights(seed):
+        network = ConvAutoencoder((1, 8, 8), 3)
+        initialise_weights(network, torch.Generator().manual_seed(seed))
+        return nn.utils.parameters_to_vector(network.parameters()).detach().numpy()
+
+    torch.manual_seed(1)
+    first = weights(0)
+    torch.manual_seed(2)
+    np.testing.assert_array_equal(first, weights(0))
+    assert not np.array_equal(first, weights(1))
+
+
+class OwnNetwork(nn.Module):
+    """A user's module that keeps the protocol and inherits from nothing of ours."""
+
+    def __init__(self, n_features, n_units):
+        super().__init__()
+        self.down = nn.Linear(n_features, 20)
+        self.squeeze = nn.Linear(20, n_units)
+        self.unsqueeze = nn.Linear(n_units, 20)
+        self.up = nn.Linear(20, n_features)
+        self.drop = nn.Dropout(0.2)
+
+    def encode(self, x, corrupt):
+        hidden = torch.relu(self.down(corrupt(x)))
+        return [hidden, torch.tanh(self.squeeze(self.drop(hidden)))]
+
+    def decode(self, embedding):
+        hidden = torch.relu(self.unsqueeze(embedding))
+        return [hidden, self.up(hidden)]
+
+
+def test_own_module_is_trained_as_a_copy_and_repeats_its_result(blobs):
+    X, _ = blobs
+    network = OwnNetwork(10, 5)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    model = quick(3, network=network, reconstruction_weight=1.0)
+    torch.manual_seed(1)
+    first = model.fit(X).embedding_
+    torch.manual_seed(2)
+    np.testing.assert_array_equal(first, model.fit(X).embedding_)
+    assert first.shape == (200, 5)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+    trained = model.network_.autoencoder
+    assert not torch.equal(trained.down.weight, network.down.weight)
+
+
+def test_own_module_leaves_torchs_global_generator_alone(blobs):
+    model = quick(3, network=OwnNetwork(10, 5))
+    before = torch.get_rng_state()
+    model.fit(blobs[0])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_own_module_with_wrong_encode_is_refused(blobs):
+    class NoList(OwnNetwork):
+        def encode(self, x, corrupt):
+            return super().encode(x, corrupt)[-1]
+
+    with pytest.raises(ValueError, match="encode of the network must return a list"):
+        quick(3, network=NoList(10, 5)).fit(blobs[0])
+
+
+def test_own_module_with_wrong_decode_is_refused(blobs):
+    class InputOnly(OwnNetwork):
+        def decode(self, embedding):
+            return super().decode(embedding)[-1:]
+
+    with pytest.raises(ValueError, match="deepest first, then of the input: shapes"):
+        quick(3, network=InputOnly(10, 5)).fit(blobs[0])
+
+
+def test_sigmoid_conv_trains_with_targets_within_the_batch(few_digits):
+    images, _ = few_digits
+    model = quick(
+        10,
+        network="sigmoid_conv",
+        fit_epochs=1,
+        max_iter=1,
+        pretrain_epochs=1,
+        reconstruction_weight=1.0,
+    ).fit(images)
+    assert model.embedding_.shape == (300, 16)
+    assert model.history_[0]["reconstruction"] > 0
+
+
+def test_clean_pathway_changes_nothing():
+    x = torch.rand(3, 4)
+    assert no_corruption(x) is x

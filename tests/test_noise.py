@@ -1,0 +1,82 @@
+"""The noisy pathway's noise."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import affine_transform
+
+from skdepict import _noise
+from skdepict._noise import Dropout, random_affine
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    dropped = Dropout(0.3, generator())(torch.ones(1000, 100))
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.3, abs=0.01)
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.01)
+
+
+def test_dropout_of_zero_is_the_identity():
+    x = torch.rand(4, 4)
+    assert Dropout(0.0, generator())(x) is x
+
+
+@pytest.mark.parametrize("noise", [Dropout(0.5, None), random_affine])
+def test_noise_repeats_with_its_generator_and_ignores_the_global_one(noise):
+    images = torch.rand(5, 1, 9, 9, generator=generator())
+
+    def draw(global_seed):
+        torch.manual_seed(global_seed)
+        if isinstance(noise, Dropout):
+            return Dropout(noise.rate, generator(3))(images)
+        return noise(images, generator(3))
+
+    assert torch.equal(draw(1), draw(2))
+    assert not torch.equal(draw(1), images)
+
+
+def test_affine_noise_is_a_small_rotation_shift_and_zoom_of_the_image(monkeypatch):
+    """Against scipy, for one known draw, on an image that is not square."""
+    draws = torch.tensor([[1.0], [0.5], [-1.0], [0.0], [1.0]])
+    monkeypatch.setattr(torch, "rand", lambda *args, **kwargs: (draws + 1) / 2)
+    height, width = 20, 30
+    rows, columns = np.mgrid[:height, :width]
+    image = np.exp(-((rows - 9) ** 2 + (columns - 16) ** 2) / 20.0)
+    got = random_affine(torch.from_numpy(image).float()[None, None], generator())
+
+    angle = np.deg2rad(10.0)
+    # Output pixel to input pixel, measured from the centre, rows before columns: a
+    # rotation after stretching the rows by 10 %.
+    matrix = np.array(
+        [
+            [1.1 * np.cos(angle), np.sin(angle)],
+            [-1.1 * np.sin(angle), np.cos(angle)],
+        ]
+    )
+    center = np.array([(height - 1) / 2, (width - 1) / 2])
+    shift = np.array([-0.1 * height, 0.05 * width])
+    expected = affine_transform(
+        image, matrix, offset=center - matrix @ center + shift, order=1, mode="nearest"
+    )
+    np.testing.assert_allclose(got[0, 0].numpy(), expected, atol=2e-3)
+
+
+def test_affine_noise_repeats_the_edge_and_keeps_constant_images():
+    images = torch.full((50, 3, 8, 12), 0.7)
+    np.testing.assert_allclose(random_affine(images, generator()).numpy(), 0.7, 1e-5)
+
+
+def test_affine_noise_stays_within_its_bounds():
+    """The centre of mass of a dot moves by no more than shift and rotation allow."""
+    images = torch.zeros(200, 1, 33, 33)
+    images[:, :, 15:18, 15:18] = 1.0
+    moved = random_affine(images, generator())[:, 0]
+    mass = moved.sum(dim=(1, 2))
+    grid = torch.arange(33.0)
+    for axis in (1, 2):
+        centers = (moved.sum(dim=3 - axis) * grid).sum(dim=1) / mass
+        offset = (centers - 16).abs().max().item()
+        assert 1.0 < offset <= _noise.MAX_SHIFT * 33 * 1.35
