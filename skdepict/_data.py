@@ -105,7 +105,7 @@ def _given_image_layout(X_shape, image_shape):
     is_shape = (
         isinstance(image_shape, (tuple, list))
         and len(image_shape) in (2, 3)
-        and all(isinstance(side, Integral) and side > 0 for side in image_shape)
+        and all(isinstance(side, Integral) and int(side) > 0 for side in image_shape)
     )
     if not is_shape:
         raise ValueError(
@@ -258,6 +258,14 @@ class InputFormat:
     sample_shape: tuple
     layout: Layout
     scaling: Scaling
+
+    def check_shape(self, sample_shape):
+        """Refuse samples that are neither of the shape seen in fit nor flat rows."""
+        if len(sample_shape) > 1 and sample_shape != self.sample_shape:
+            raise ValueError(
+                f"X has samples of shape {sample_shape}, but the estimator was fitted "
+                f"to samples of shape {self.sample_shape}. Pass these, or flat rows."
+            )
 
     def scaled_rows(self, rows):
         """Flat rows in the order and the range that the network sees, float32."""

@@ -5,10 +5,10 @@ import math
 import warnings
 from contextlib import contextmanager
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -20,7 +20,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skdepict._callbacks import FitEvents
 from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
@@ -28,7 +28,7 @@ from skdepict._device import resolve_device
 from skdepict._initialization import class_means
 from skdepict._model import ClusteringModel, assign, decode_all, embed_all
 from skdepict._trainer import PHASES, Plan, Trainer
-from skdepict._validation import check_init, check_prior
+from skdepict._validation import check_init, check_prior, check_rows
 from skdepict.networks._build import build_autoencoder
 
 # Fewer steps of gradient descent than these teach a phase too little: small data take
@@ -139,7 +139,7 @@ class DEPICTClustering(
         Whether the noisy pathway sees images rotated (up to 10 degrees), shifted (10 %
         of the side) and scaled (10 %) at random. No effect on tables and series.
 
-    learning_rate : float, default=2e-3
+    learning_rate : float, default=4e-3
         The peak of Adam's learning rate in each phase; it climbs to the peak for a
         quarter of the steps, and falls to zero along half a cosine.
 
@@ -227,7 +227,7 @@ class DEPICTClustering(
     (5, 10)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
         "image_shape": [tuple, list, None],
         "network": [
@@ -273,7 +273,7 @@ class DEPICTClustering(
         reconstruction_weight=0.0,
         dropout=0.1,
         affine_noise=True,
-        learning_rate=2e-3,
+        learning_rate=4e-3,
         batch_size=256,
         device="auto",
         random_state=None,
@@ -332,20 +332,18 @@ class DEPICTClustering(
             return self._fit(X, y)
         except BaseException:
             self._pop_fitted_attributes()
-            vars(self).update(earlier)
+            self.__dict__.update(earlier)
             raise
 
     def _fit(self, X, y):
         device = resolve_device(self.device)
-        rows, sample_shape = self._check_X(X, fitting=True)
+        rows, sample_shape = check_rows(self, X, fitting=True)
         if len(rows) < self.n_clusters:
             raise ValueError(
                 f"n_samples={len(rows)} should be >= n_clusters={self.n_clusters}. "
                 "Pass more samples or ask for fewer clusters."
             )
-        layout = find_layout(
-            (len(rows), *sample_shape), self.image_shape, self.network
-        )
+        layout = find_layout((len(rows), *sample_shape), self.image_shape, self.network)
         prior = check_prior(self.prior, self.n_clusters)
         init = check_init(self.init, len(rows), self.n_clusters, sample_shape)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
@@ -365,10 +363,10 @@ class DEPICTClustering(
         model = ClusteringModel(autoencoder, embedding_dim, self.n_clusters).to(device)
         samples = Samples(rows, self._input_format, device)
         plan = self._plan(len(rows), init, prior, seed, layout)
+        trainer = Trainer(model, samples, plan)
         events = FitEvents(self, X, y, len(PHASES), lambda: fitted_so_far(trainer))
-        trainer = Trainer(model, samples, plan, events)
         with torch.enable_grad(), _global_seed(self.network, seed):
-            outcome = trainer.run()
+            outcome = trainer.run(events)
 
         self.network_ = model
         self.history_ = outcome.history
@@ -504,7 +502,8 @@ class DEPICTClustering(
         """Check and embed X; return a CPU tensor and the dtype that results take."""
         check_is_fitted(self)
         device = resolve_device(self.device)
-        rows, _ = self._check_X(X, fitting=False)
+        rows, sample_shape = check_rows(self, X, fitting=False)
+        self._input_format.check_shape(sample_shape)
         model = self.network_.to(device)
         embedding = [
             embed_all(
@@ -519,51 +518,6 @@ class DEPICTClustering(
         """Check X and predict; return a CPU tensor and the dtype that results take."""
         embedding, dtype = self._embed(X)
         return assign(self.network_, embedding), dtype
-
-    def _check_X(self, X, *, fitting):
-        """Return X as flat rows of numbers, and the shape of one sample."""
-        if sparse.issparse(X):
-            raise TypeError(
-                f"Sparse data was passed to {type(self).__name__}, which needs dense "
-                "samples. Put sklearn.decomposition.TruncatedSVD(n_components=100) in "
-                "front of it in a pipeline, or use X.toarray() if it fits in memory."
-            )
-        try:
-            array = check_array(
-                X,
-                dtype=[np.float64, np.float32, np.uint8],
-                allow_nd=True,
-                ensure_min_samples=2 if fitting else 1,
-                estimator=self,
-                input_name="X",
-            )
-        except ValueError as error:
-            if "could not convert string" not in str(error):
-                raise
-            raise ValueError(
-                f"X holds strings ({error}), but {type(self).__name__} needs numbers. "
-                "Encode them, for example with sklearn.preprocessing.OneHotEncoder or "
-                "sklearn.feature_extraction.text.TfidfVectorizer."
-            ) from error
-        sample_shape = array.shape[1:]
-        if math.prod(sample_shape) == 0:
-            raise ValueError(f"X has shape {array.shape}: its samples hold no values.")
-        if not fitting and array.ndim > 2:
-            expected = self._input_format.sample_shape
-            if sample_shape != expected:
-                raise ValueError(
-                    f"X has samples of shape {sample_shape}, but "
-                    f"{type(self).__name__} was fitted to samples of shape {expected}."
-                )
-        rows = array.reshape(len(array), -1)
-        # Feature names are read from X itself, the number of features from the rows.
-        validate_data(
-            self,
-            X if hasattr(X, "columns") else rows,
-            reset=fitting,
-            skip_check_array=True,
-        )
-        return rows, sample_shape
 
     def _embedding_dim(self):
         if self.embedding_dim is None:
@@ -620,7 +574,7 @@ class DEPICTClustering(
         names = [
             name for name in vars(self) if name.endswith("_") or name == "_input_format"
         ]
-        return {name: vars(self).pop(name) for name in names}
+        return {name: self.__dict__.pop(name) for name in names}
 
     @property
     def _n_features_out(self):

@@ -7,7 +7,6 @@ from sklearn.cluster import KMeans
 from skdepict._path_integral import path_integral_labels, spread_components
 
 
-
 def initial_labels(init, n_clusters, rows, embedding, random_state):
     """Label the samples before the network does.
 

@@ -84,7 +84,10 @@ def decode_all(model, embedding):
     """Reconstruct samples from embeddings, in bounded batches."""
     model.eval()
     return torch.cat(
-        [model.autoencoder.decode(batch)[-1] for batch in embedding.split(INFERENCE_BATCH)]
+        [
+            model.autoencoder.decode(batch)[-1]
+            for batch in embedding.split(INFERENCE_BATCH)
+        ]
     )
 
 

@@ -16,6 +16,7 @@ The sums are bilinear, so a merge adds sparse vectors instead of inverting matri
 """
 
 from heapq import heapify, heappop, heappush
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -143,7 +144,7 @@ def _merge_order(transitions, groups, n_groups):
     sizes = np.bincount(groups, minlength=n_groups).tolist()
     links, shared = _initial_sums(transitions, groups, n_groups)
     owner = groups.tolist()
-    members = [[] for _ in range(n_groups)]
+    members: list = [[] for _ in range(n_groups)]
     for point, group in enumerate(owner):
         members[group].append(point)
     versions = [0] * n_groups
@@ -199,7 +200,7 @@ def _initial_sums(transitions, groups, n_groups):
     points_list, values_list = points.tolist(), values.tolist()
     links = [
         dict(zip(points_list[start:stop], values_list[start:stop], strict=True))
-        for start, stop in zip(starts[:-1], starts[1:], strict=True)
+        for start, stop in pairwise(starts)
     ]
     # The imaginary part of a square is twice the product of the two parts.
     products = (values**2).imag / 2
@@ -218,7 +219,7 @@ def _initial_sums(transitions, groups, n_groups):
                 strict=True,
             )
         )
-        for start, stop in zip(table.indptr[:-1], table.indptr[1:], strict=True)
+        for start, stop in pairwise(table.indptr)
     ]
     return links, shared
 

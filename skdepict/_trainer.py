@@ -71,15 +71,12 @@ class Trainer:
         The data, scaled, on the device of the model.
     plan : Plan
         The settings.
-    events : object
-        Told of phases and epochs; see `skdepict._callbacks.FitEvents`.
     """
 
-    def __init__(self, model, samples, plan, events):
+    def __init__(self, model, samples, plan):
         self.model = model
         self.samples = samples
         self.plan = plan
-        self.events = events
         self.outcome = Outcome()
         self.has_clusters = False
         self._order = torch.Generator().manual_seed(plan.seed)
@@ -96,8 +93,13 @@ class Trainer:
             model.autoencoder, "target_within_batch", False
         )
 
-    def run(self):
+    def run(self, events):
         """Go through the phases.
+
+        Parameters
+        ----------
+        events : FitEvents
+            Told of phases and epochs.
 
         Returns
         -------
@@ -108,6 +110,7 @@ class Trainer:
         FloatingPointError
             If the loss stops being finite.
         """
+        self.events = events
         with self._interruptible():
             self._pretrain()
         labels = self._initialise()

@@ -3,7 +3,67 @@
 import math
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.validation import validate_data
+
+
+def check_rows(estimator, X, *, fitting):
+    """Check the samples and flatten them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its feature names and number of features are set, or compared.
+    X : array-like
+        What the user passed.
+    fitting : bool
+        Whether this is for `fit`.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_samples, n_features)
+        float64, float32 or uint8.
+    sample_shape : tuple of int
+        The shape of one sample before.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If X is anything else than finite numbers.
+    """
+    name = type(estimator).__name__
+    if sparse.issparse(X):
+        raise TypeError(
+            f"Sparse data was passed to {name}, which needs dense samples. Put "
+            "sklearn.decomposition.TruncatedSVD(n_components=100) in front of it in a "
+            "pipeline, or use X.toarray() if it fits in memory."
+        )
+    try:
+        array = check_array(
+            X,
+            dtype=[np.float64, np.float32, np.uint8],
+            allow_nd=True,
+            ensure_min_samples=2 if fitting else 1,
+            estimator=estimator,
+            input_name="X",
+        )
+    except ValueError as error:
+        if "could not convert string" not in str(error):
+            raise
+        raise ValueError(
+            f"X holds strings ({error}), but {name} needs numbers. Encode them, for "
+            "example with sklearn.preprocessing.OneHotEncoder or "
+            "sklearn.feature_extraction.text.TfidfVectorizer."
+        ) from error
+    sample_shape = array.shape[1:]
+    if math.prod(sample_shape) == 0:
+        raise ValueError(f"X has shape {array.shape}: its samples hold no values.")
+    rows = array.reshape(len(array), -1)
+    # Feature names are read from X itself, the number of features from the rows.
+    named = X if hasattr(X, "columns") else rows
+    validate_data(estimator, named, reset=fitting, skip_check_array=True)
+    return rows, sample_shape
 
 
 def check_prior(prior, n_clusters):
@@ -82,7 +142,7 @@ def _check_labels(labels, n_samples, n_clusters):
     whole = labels.astype(np.int64)
     if np.any(whole != labels) or whole.min() < 0 or whole.max() >= n_clusters:
         raise ValueError(
-            f"init has labels from {labels.min()} to {labels.max()}. Pass integers from "
-            f"0 to n_clusters - 1 = {n_clusters - 1}."
+            f"init has labels from {labels.min()} to {labels.max()}. Pass integers "
+            f"from 0 to n_clusters - 1 = {n_clusters - 1}."
         )
     return whole

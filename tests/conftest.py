@@ -20,9 +20,7 @@ settings.register_profile(
 settings.load_profile("skdepict")
 
 DATA_DIR = Path(
-    os.environ.get(
-        "SKDEPICT_DATA_DIR", Path(__file__).parents[2] / "shared" / "data"
-    )
+    os.environ.get("SKDEPICT_DATA_DIR", Path(__file__).parents[2] / "shared" / "data")
 )
 
 
@@ -63,5 +61,5 @@ def fitted(few_digits):
 
 def quick(n_clusters=3, **parameters):
     """An estimator that trains for a moment."""
-    defaults = {"fit_epochs": 8, "max_iter": 2, "tol": 0.0, "random_state": 0}
+    defaults = {"fit_epochs": 20, "max_iter": 2, "tol": 0.0, "random_state": 0}
     return DEPICTClustering(n_clusters, **(defaults | parameters))

@@ -44,7 +44,7 @@ def test_phases_and_epochs_are_nested_tasks(blobs):
     assert recorder.tasks == [
         "pretrain 0",
         "pretrain",
-        *(f"initialise {epoch}" for epoch in range(8)),
+        *(f"initialise {epoch}" for epoch in range(20)),
         "initialise",
         *("joint 0", "joint 1", "joint"),
         "fit",
@@ -78,10 +78,9 @@ def test_scoring_monitor_scores_every_epoch_that_has_clusters(blobs):
     X, y = blobs
     monitor = ScoringMonitor(scoring="adjusted_rand_score")
     model = quick(3, pretrain_epochs=1).set_callbacks(monitor).fit(X, y)
-    (log,) = monitor.get_logs()
-    rows = log.data
+    rows = monitor.get_logs().data
     epochs = [row for row in rows if row["task_name"] == "epoch"]
-    assert len(epochs) == 10
+    assert len(epochs) == 22
     assert np.all(np.isfinite([row["adjusted_rand_score"] for row in rows]))
     assert model.labels_.shape == (200,)
 
@@ -94,11 +93,11 @@ def test_interrupt_leaves_a_usable_model_and_a_warning(at, few_digits):
     images, _ = few_digits
     model = quick(10, pretrain_epochs=3, max_iter=5)
     model.set_callbacks(Recorder(at, interrupt))
-    with pytest.warns(ConvergenceWarning, match="interrupted after"):
+    with pytest.warns(ConvergenceWarning) as warned:
         model.fit(images)
+    assert "interrupted after" in str(warned[0].message)
     assert not model.converged_
-    assert model.predict(images).shape == (300,)
-    assert len(np.unique(model.labels_)) > 2
+    np.testing.assert_array_equal(model.predict(images), model.labels_)
     assert model.history_[-1]["phase"] == at.split()[0]
 
 
@@ -109,7 +108,8 @@ def test_interrupt_while_looking_for_starting_labels(few_digits):
         def fit_predict(self, X, y=None):
             raise KeyboardInterrupt
 
-    with pytest.warns(ConvergenceWarning, match="interrupted after 2 epochs"):
+    with pytest.warns(ConvergenceWarning) as warned:
         model = quick(10, init=Interrupted(), pretrain_epochs=2).fit(few_digits[0])
+    assert "interrupted after 2 epochs" in str(warned[0].message)
     assert len(np.unique(model.labels_)) > 2
     assert [record["phase"] for record in model.history_] == ["pretrain"] * 2

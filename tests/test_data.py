@@ -59,9 +59,7 @@ def test_layout(X_shape, image_shape, network, kind, shape, channels_last):
         ((5, 2, 2, 8, 8), None, "auto", "X has 5 axes"),
     ],
 )
-def test_shapes_that_cannot_be_read_are_refused(
-    X_shape, image_shape, network, message
-):
+def test_shapes_that_cannot_be_read_are_refused(X_shape, image_shape, network, message):
     with pytest.raises(ValueError, match=message):
         find_layout(X_shape, image_shape, network)
 
@@ -95,27 +93,32 @@ def test_channels_last_and_first_are_the_same_to_the_network():
     assert torch.equal(a.batch(slice(None)), b.batch(slice(None)))
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("offset", [0.0, 1e8])
-@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e30])
+@pytest.mark.parametrize(
+    ("dtype", "offset", "scale"),
+    [
+        (np.float64, 0.0, 1.0),
+        (np.float64, 1e8, 1.0),
+        (np.float64, 0.0, 1e-12),
+        (np.float64, 1e38, 1e30),
+        (np.float32, 0.0, 1e-12),
+        (np.float32, 0.0, 1e30),
+        (np.float32, 1e3, 1.0),
+    ],
+)
 def test_tables_are_centred_and_keep_their_geometry(dtype, offset, scale):
-    if dtype == np.float32 and offset:
-        pytest.skip("float32 itself cannot hold these data") if scale < 1e30 else None
     spread = np.random.default_rng(0).normal(size=(500, 4)) * [1, 2, 3, 4]
-    X = (spread * scale + offset * max(scale, 1e-6)).astype(dtype)
-    samples, _ = as_samples(X)
-    rows = samples.rows()
+    rows = as_samples((spread * scale + offset).astype(dtype))[0].rows()
     np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-3)
-    np.testing.assert_allclose(rows.std(), 1, rtol=1e-2)
+    np.testing.assert_allclose(rows.std(), 1, rtol=1e-3)
     ratios = rows.std(axis=0) / rows.std(axis=0)[0]
-    np.testing.assert_allclose(ratios, spread.std(axis=0) / spread.std(axis=0)[0], 0.02)
+    np.testing.assert_allclose(ratios, spread.std(axis=0) / spread.std(axis=0)[0], 1e-3)
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1e8 + 0.1])
-def test_constant_data_are_scaled_to_zero_and_known_to_be_constant(constant):
+def test_constant_data_are_scaled_to_almost_zero_and_known_to_be_constant(constant):
     samples, input_format = as_samples(np.full((1000, 3), constant))
     assert input_format.scaling.constant
-    np.testing.assert_allclose(samples.rows(), 0, atol=1e-6)
+    np.testing.assert_allclose(samples.rows() / max(1, constant), 0, atol=1e-12)
 
 
 def test_values_too_large_to_square_are_refused():

@@ -158,18 +158,20 @@ def test_own_module_with_wrong_decode_is_refused(blobs):
         quick(3, network=InputOnly(10, 5)).fit(blobs[0])
 
 
-def test_sigmoid_conv_trains_with_targets_within_the_batch(few_digits):
-    images, _ = few_digits
+def test_sigmoid_conv_learns_the_starting_labels_and_its_own_targets(few_digits):
+    images, y = few_digits
     model = quick(
         10,
         network="sigmoid_conv",
-        fit_epochs=1,
-        max_iter=1,
+        init=y,
         pretrain_epochs=1,
+        fit_epochs=40,
+        max_iter=3,
         reconstruction_weight=1.0,
     ).fit(images)
     assert model.embedding_.shape == (300, 16)
-    assert model.history_[0]["reconstruction"] > 0
+    assert np.mean(model.labels_ == y) > 0.9
+    assert all(epoch["reconstruction"] > 0 for epoch in model.history_[-3:])
 
 
 def test_clean_pathway_changes_nothing():

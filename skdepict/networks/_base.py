@@ -1,6 +1,6 @@
 """The protocol of an autoencoder and what the built-in ones share."""
 
-from torch import nn
+from torch import Tensor, nn
 
 from skdepict._objectives import squared_reconstruction_loss
 
@@ -47,7 +47,7 @@ class Autoencoder(nn.Module):
             (batch_size, embedding_dim).
         """
         *hidden_layers, embedding_layer = self.encoder
-        layers = []
+        layers: list[Tensor] = []
         for layer in hidden_layers:
             layers.append(layer(corrupt(layers[-1] if layers else x)))
         # As in the paper, nothing is dropped right before the embedding.
@@ -95,4 +95,5 @@ def initialise_weights(network, generator):
     for module in network.modules():
         if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
             nn.init.xavier_uniform_(module.weight, generator=generator)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -35,6 +35,64 @@ def strided_layer(size):
     return kernel_size, 2, padding, (size + 2 * padding - kernel_size) // 2 + 1
 
 
+def strided_autoencoder(dimensions, input_shape, embedding_dim, output):
+    """Layers of a convolutional encoder with a dense embedding, and of its mirror.
+
+    Parameters
+    ----------
+    dimensions : {1, 2}
+        Of the convolutions.
+    input_shape : tuple (n_channels, *sides)
+        The shape of one sample.
+    embedding_dim : int
+        Units of the embedding.
+    output : torch.nn.Module
+        The activation at the decoder's output.
+
+    Returns
+    -------
+    encoder, decoder : list of torch.nn.Module
+        In the order they are run.
+    """
+    convolution = {1: nn.Conv1d, 2: nn.Conv2d}[dimensions]
+    transposed = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d}[dimensions]
+    channels, *sides = input_shape
+    encoder: list[nn.Module] = []
+    decoder: list[nn.Module] = []
+    while len(encoder) < 2 or max(sides) > LARGEST_LAST_MAP:
+        kernels, strides, paddings, outputs = zip(
+            *map(strided_layer, sides), strict=True
+        )
+        geometry = {"kernel_size": kernels, "stride": strides, "padding": paddings}
+        encoder.append(
+            nn.Sequential(
+                skip_init(convolution, channels, N_MAPS, **geometry),
+                nn.LeakyReLU(0.01),
+            )
+        )
+        decoder.append(
+            nn.Sequential(
+                skip_init(transposed, N_MAPS, channels, **geometry),
+                nn.LeakyReLU(0.01) if decoder else output,
+            )
+        )
+        channels, sides = N_MAPS, list(outputs)
+    n_units = channels * math.prod(sides)
+    encoder.append(
+        nn.Sequential(
+            nn.Flatten(), skip_init(nn.Linear, n_units, embedding_dim), nn.Tanh()
+        )
+    )
+    decoder.append(
+        nn.Sequential(
+            skip_init(nn.Linear, embedding_dim, n_units),
+            nn.LeakyReLU(0.01),
+            nn.Unflatten(1, (channels, *sides)),
+        )
+    )
+    return encoder, decoder[::-1]
+
+
 class ConvAutoencoder(Autoencoder):
     """Strided convolutions and a dense tanh embedding, mirrored by the decoder.
 
@@ -50,41 +108,4 @@ class ConvAutoencoder(Autoencoder):
     """
 
     def __init__(self, input_shape, embedding_dim):
-        channels, *sides = input_shape
-        encoder, decoder = [], []
-        while len(encoder) < 2 or max(sides) > LARGEST_LAST_MAP:
-            kernels, strides, paddings, outputs = zip(
-                *map(strided_layer, sides), strict=True
-            )
-            geometry = {
-                "kernel_size": kernels,
-                "stride": strides,
-                "padding": paddings,
-            }
-            encoder.append(
-                nn.Sequential(
-                    skip_init(nn.Conv2d, channels, N_MAPS, **geometry),
-                    nn.LeakyReLU(0.01),
-                )
-            )
-            decoder.append(
-                nn.Sequential(
-                    skip_init(nn.ConvTranspose2d, N_MAPS, channels, **geometry),
-                    nn.LeakyReLU(0.01) if decoder else nn.Tanh(),
-                )
-            )
-            channels, sides = N_MAPS, outputs
-        n_units = channels * math.prod(sides)
-        encoder.append(
-            nn.Sequential(
-                nn.Flatten(), skip_init(nn.Linear, n_units, embedding_dim), nn.Tanh()
-            )
-        )
-        decoder.append(
-            nn.Sequential(
-                skip_init(nn.Linear, embedding_dim, n_units),
-                nn.LeakyReLU(0.01),
-                nn.Unflatten(1, (channels, *sides)),
-            )
-        )
-        super().__init__(encoder, decoder[::-1])
+        super().__init__(*strided_autoencoder(2, input_shape, embedding_dim, nn.Tanh()))

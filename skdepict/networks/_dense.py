@@ -1,6 +1,7 @@
 """A fully connected autoencoder for tables."""
 
 import math
+from itertools import pairwise
 
 from torch import nn
 from torch.nn.utils import skip_init
@@ -23,21 +24,17 @@ class DenseAutoencoder(Autoencoder):
 
     def __init__(self, input_shape, embedding_dim):
         widths = (math.prod(input_shape), *HIDDEN_UNITS, embedding_dim)
-        activations = [nn.LeakyReLU(0.01)] * len(HIDDEN_UNITS) + [nn.Tanh()]
-        encoder = [
-            nn.Sequential(skip_init(nn.Linear, n_in, n_out), activation)
-            for n_in, n_out, activation in zip(
-                widths[:-1], widths[1:], activations, strict=True
-            )
-        ]
-        activations = [nn.LeakyReLU(0.01)] * len(HIDDEN_UNITS) + [nn.Identity()]
-        decoder = [
-            nn.Sequential(skip_init(nn.Linear, n_in, n_out), activation)
-            for n_in, n_out, activation in zip(
-                widths[:0:-1], widths[-2::-1], activations, strict=True
-            )
-        ]
+        encoder = _dense_layers(widths, nn.Tanh())
+        decoder = _dense_layers(widths[::-1], nn.Identity())
         if len(input_shape) > 1:
             encoder[0].insert(0, nn.Flatten())
             decoder[-1].append(nn.Unflatten(1, input_shape))
         super().__init__(encoder, decoder)
+
+
+def _dense_layers(widths, output):
+    activations = [nn.LeakyReLU(0.01) for _ in HIDDEN_UNITS] + [output]
+    return [
+        nn.Sequential(skip_init(nn.Linear, n_in, n_out), activation)
+        for (n_in, n_out), activation in zip(pairwise(widths), activations, strict=True)
+    ]
