@@ -259,14 +259,6 @@ class InputFormat:
     layout: Layout
     scaling: Scaling
 
-    def check_shape(self, sample_shape):
-        """Refuse samples that are neither of the shape seen in fit nor flat rows."""
-        if len(sample_shape) > 1 and sample_shape != self.sample_shape:
-            raise ValueError(
-                f"X has samples of shape {sample_shape}, but the estimator was fitted "
-                f"to samples of shape {self.sample_shape}. Pass these, or flat rows."
-            )
-
     def scaled_rows(self, rows):
         """Flat rows in the order and the range that the network sees, float32."""
         scaled = self.scaling.apply(rows)

@@ -337,7 +337,7 @@ class DEPICTClustering(
 
     def _fit(self, X, y):
         device = resolve_device(self.device)
-        rows, sample_shape = check_rows(self, X, fitting=True)
+        rows, sample_shape = check_rows(self, X)
         if len(rows) < self.n_clusters:
             raise ValueError(
                 f"n_samples={len(rows)} should be >= n_clusters={self.n_clusters}. "
@@ -502,8 +502,7 @@ class DEPICTClustering(
         """Check and embed X; return a CPU tensor and the dtype that results take."""
         check_is_fitted(self)
         device = resolve_device(self.device)
-        rows, sample_shape = check_rows(self, X, fitting=False)
-        self._input_format.check_shape(sample_shape)
+        rows, _ = check_rows(self, X, self._input_format.sample_shape)
         model = self.network_.to(device)
         embedding = [
             embed_all(

@@ -8,7 +8,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import validate_data
 
 
-def check_rows(estimator, X, *, fitting):
+def check_rows(estimator, X, expected_shape=None):
     """Check the samples and flatten them.
 
     Parameters
@@ -17,8 +17,8 @@ def check_rows(estimator, X, *, fitting):
         Its feature names and number of features are set, or compared.
     X : array-like
         What the user passed.
-    fitting : bool
-        Whether this is for `fit`.
+    expected_shape : tuple of int, default=None
+        The shape of one sample in `fit`; None if this is for `fit`.
 
     Returns
     -------
@@ -33,6 +33,7 @@ def check_rows(estimator, X, *, fitting):
         If X is anything else than finite numbers.
     """
     name = type(estimator).__name__
+    fitting = expected_shape is None
     if sparse.issparse(X):
         raise TypeError(
             f"Sparse data was passed to {name}, which needs dense samples. Put "
@@ -59,6 +60,11 @@ def check_rows(estimator, X, *, fitting):
     sample_shape = array.shape[1:]
     if math.prod(sample_shape) == 0:
         raise ValueError(f"X has shape {array.shape}: its samples hold no values.")
+    if not fitting and array.ndim > 2 and sample_shape != expected_shape:
+        raise ValueError(
+            f"X has samples of shape {sample_shape}, but {name} was fitted to samples "
+            f"of shape {expected_shape}. Pass samples of that shape, or flat rows."
+        )
     rows = array.reshape(len(array), -1)
     # Feature names are read from X itself, the number of features from the rows.
     named = X if hasattr(X, "columns") else rows

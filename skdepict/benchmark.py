@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from skdepict import __version__
+
 TEST_ROWS = 10_000
 SILHOUETTE_ROWS = 5_000
 JUDGED = ("accuracy", "nmi", "ari")
@@ -162,13 +164,12 @@ def summarise(rows):
 def describe_run(arguments):
     """One line that says what ran where."""
     versions = ", ".join(
-        f"{name} {version(name)}"
-        for name in ("skdepict", "torch", "scikit-learn", "numpy")
+        f"{name} {version(name)}" for name in ("torch", "scikit-learn", "numpy")
     )
     return (
         f"{Path(arguments.data).name}, subset {arguments.subset}, {arguments.seeds} "
         f"seeds; {os.cpu_count()} cores, {platform.machine()}; Python "
-        f"{platform.python_version()}, {versions}"
+        f"{platform.python_version()}, skdepict {__version__}, {versions}"
     )
 
 

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 from sklearn.datasets import load_digits, make_blobs
+from threadpoolctl import threadpool_limits
+from torch import nn
 
 from skdepict import DEPICTClustering
 
@@ -18,6 +21,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("skdepict")
+
+# Each worker of pytest-xdist has a core for itself: threads of several would only wait
+# for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    threadpool_limits(1)
+    torch.set_num_threads(1)
 
 DATA_DIR = Path(
     os.environ.get("SKDEPICT_DATA_DIR", Path(__file__).parents[2] / "shared" / "data")
@@ -63,3 +72,21 @@ def quick(n_clusters=3, **parameters):
     """An estimator that trains for a moment."""
     defaults = {"fit_epochs": 20, "max_iter": 2, "tol": 0.0, "random_state": 0}
     return DEPICTClustering(n_clusters, **(defaults | parameters))
+
+
+class BreakingNetwork(nn.Module):
+    """A module whose embedding is NaN from some training pass on."""
+
+    def __init__(self, n_features, n_good_passes):
+        super().__init__()
+        self.down = nn.Linear(n_features, 8)
+        self.up = nn.Linear(8, n_features)
+        self.n_left = n_good_passes
+
+    def encode(self, x, corrupt):
+        self.n_left -= self.training
+        good = 1.0 if self.n_left >= 0 else float("nan")
+        return [torch.tanh(self.down(corrupt(x))) * good]
+
+    def decode(self, embedding):
+        return [self.up(embedding)]

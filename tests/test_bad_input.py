@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 from skdepict import DEPICTClustering
 from skdepict._trainer import Trainer
 
-from .conftest import quick
+from .conftest import BreakingNetwork, quick
 
 TABLE = np.random.default_rng(0).normal(size=(30, 4)) + 9 * (np.arange(30) % 3)[:, None]
 IMAGES = np.random.default_rng(0).random((30, 8, 8))
@@ -178,7 +178,11 @@ def test_embedding_of_wrong_width_is_refused_by_inverse_transform(fitted):
 
 
 @pytest.mark.parametrize(
-    ("X", "parameters"), [(TABLE[:, :2] * np.nan, {}), (TABLE, {"learning_rate": 1e30})]
+    ("X", "parameters"),
+    [
+        (TABLE[:, :2] * np.nan, {}),
+        (TABLE, {"network": BreakingNetwork(4, 3)}),
+    ],
 )
 def test_failed_fit_keeps_what_an_earlier_one_left(X, parameters):
     model = quick(3).fit(TABLE)
@@ -192,21 +196,24 @@ def test_failed_fit_keeps_what_an_earlier_one_left(X, parameters):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "phase"),
+    ("parameters", "n_good_passes", "phase", "epoch"),
     [
-        ({"pretrain_epochs": 5}, "pretrain"),
-        ({"fit_epochs": 5}, "initialise"),
-        ({"fit_epochs": 0, "max_iter": 5}, "joint"),
+        # Pretraining makes a noisy and a clean pass for each of its batches of one.
+        ({"pretrain_epochs": 5}, 4, "pretrain", 3),
+        ({"fit_epochs": 5}, 1, "initialise", 2),
+        ({"fit_epochs": 3, "max_iter": 5}, 3, "joint", 1),
     ],
 )
-def test_loss_that_is_not_finite_stops_the_fit_and_names_the_epoch(parameters, phase):
-    model = quick(3, learning_rate=1e30, **parameters)
+def test_loss_that_is_not_finite_stops_the_fit_and_names_the_epoch(
+    parameters, n_good_passes, phase, epoch
+):
+    model = quick(3, network=BreakingNetwork(4, n_good_passes), **parameters)
     with pytest.raises(
         FloatingPointError,
-        match=rf"loss became \S+ in epoch \d of the '{phase}' phase.*learning_rate",
+        match=f"loss became nan in epoch {epoch} of the '{phase}' phase.*learning_rate",
     ):
         model.fit(TABLE)
     with pytest.raises(NotFittedError):
         model.predict(TABLE)
-    model.set_params(learning_rate=1e-3).fit(TABLE)
+    model.set_params(network="auto").fit(TABLE)
     assert model.labels_.shape == (30,)

@@ -21,7 +21,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skdepict import DEPICTClustering
 
-from .conftest import quick
+from .conftest import BreakingNetwork, quick
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_text_goes_through_truncated_svd():
     assert len(set(labels[:10])) == len(set(labels[10:])) == 1
 
 
-def test_no_global_state_is_changed(few_digits):
+def test_no_global_state_is_changed(few_digits, blobs):
     def state():
         return (
             torch.get_rng_state().tolist(),
@@ -300,7 +300,7 @@ def test_no_global_state_is_changed(few_digits):
     before = state()
     quick(10).fit(few_digits[0]).predict(few_digits[0])
     with pytest.raises(FloatingPointError):
-        quick(10, learning_rate=1e30).fit(few_digits[0])
+        quick(3, network=BreakingNetwork(10, 3)).fit(blobs[0])
     assert state() == before
 
 
