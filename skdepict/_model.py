@@ -30,7 +30,9 @@ class ClusteringModel(nn.Module):
     def __init__(self, autoencoder, embedding_dim, n_clusters):
         super().__init__()
         self.autoencoder = autoencoder
-        self.assignment = skip_init(nn.Linear, embedding_dim, n_clusters)
+        self.assignment = skip_init(
+            nn.Linear, embedding_dim, n_clusters, dtype=torch.float32
+        )
         nn.init.zeros_(self.assignment.weight)
         nn.init.zeros_(self.assignment.bias)
 

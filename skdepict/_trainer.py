@@ -193,7 +193,7 @@ class Trainer:
         )
         for number, finish in self.events.epochs(phase, n_epochs):
             self.model.train()
-            losses = torch.zeros(2, device=self.samples.device, dtype=torch.float64)
+            losses = torch.zeros(2, device=self.samples.device, dtype=torch.float32)
             order = torch.randperm(len(self.samples), generator=self._order)
             for index in order.to(self.samples.device).tensor_split(n_batches):
                 terms = self._losses(phase, index, targets)

@@ -1,5 +1,9 @@
 """scikit-learn's callbacks and interrupts."""
 
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.callback import ProgressBar, ScoringMonitor
@@ -113,3 +117,28 @@ def test_interrupt_while_looking_for_starting_labels(few_digits):
     assert "interrupted after 2 epochs" in str(warned[0].message)
     assert len(np.unique(model.labels_)) > 2
     assert [record["phase"] for record in model.history_] == ["pretrain"] * 2
+
+
+INTERRUPTED_FIT = """
+from sklearn.datasets import load_digits
+from skdepict import DEPICTClustering
+
+images = load_digits().images
+model = DEPICTClustering(10, fit_epochs=10_000, verbose=1).fit(images)
+print("usable", model.converged_, model.predict(images).shape)
+"""
+
+
+def test_ctrl_c_in_a_process_of_its_own():
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", INTERRUPTED_FIT],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "phase initialise" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert "usable False (1797,)" in output
+    assert "The fit was interrupted after" in errors
+    assert process.returncode == 0

@@ -297,10 +297,11 @@ def test_no_global_state_is_changed(few_digits, blobs):
             list(warnings.filters),
         )
 
+    breaking = quick(3, network=BreakingNetwork(10, 3))
     before = state()
     quick(10).fit(few_digits[0]).predict(few_digits[0])
     with pytest.raises(FloatingPointError):
-        quick(3, network=BreakingNetwork(10, 3)).fit(blobs[0])
+        breaking.fit(blobs[0])
     assert state() == before
 
 
