@@ -31,7 +31,7 @@ model = DEPICTClustering(n_clusters=10, random_state=0)
 methods = {
     "KMeans": (KMeans(n_clusters=10, n_init=10, random_state=0), digits.data),
     "GaussianMixture": (
-        make_pipeline(PCA(30, random_state=0), GaussianMixture(10, random_state=0)),
+        make_pipeline(PCA(50, random_state=0), GaussianMixture(10, random_state=0)),
         digits.data,
     ),
     "DEPICTClustering": (model, digits.images),

@@ -23,30 +23,29 @@ class FitEvents:
         self._root = estimator._init_callback_context(max_subtasks=n_phases)
         self._root.call_on_fit_task_begin(**self._task)
 
-    def epochs(self, phase, n_epochs):
-        """Yield each epoch's number and a function to call at its end.
+    def begin_phase(self, phase, n_epochs):
+        """Begin a phase of at most n_epochs epochs."""
+        self._phase = self._root.subcontext(task_name=phase, max_subtasks=n_epochs)
+        self._phase.call_on_fit_task_begin(**self._task)
 
-        The function returns whether a callback asks to stop the phase.
-        """
-        phase_context = self._root.subcontext(task_name=phase, max_subtasks=n_epochs)
-        phase_context.call_on_fit_task_begin(**self._task)
-        for number in range(n_epochs):
-            context = phase_context.subcontext(task_name="epoch")
-            context.call_on_fit_task_begin(**self._task)
+    def begin_epoch(self):
+        """Begin the next epoch of the phase."""
+        self._epoch = self._phase.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(**self._task)
 
-            def finish(context=context):
-                return context.call_on_fit_task_end(
-                    **self._task, reconstruction_attributes=self._fitted_attributes
-                )
+    def end_epoch(self):
+        """End the epoch; return whether a callback asks to stop the phase."""
+        return self._end(self._epoch)
 
-            try:
-                yield number, finish
-            except GeneratorExit:
-                break
-        phase_context.call_on_fit_task_end(**self._task)
+    def end_phase(self):
+        """End the phase."""
+        self._phase.call_on_fit_task_end(**self._task)
 
-    def finish(self):
+    def end(self):
         """End the root task, with the estimator fitted."""
-        self._root.call_on_fit_task_end(
+        self._end(self._root)
+
+    def _end(self, context):
+        return context.call_on_fit_task_end(
             **self._task, reconstruction_attributes=self._fitted_attributes
         )

@@ -240,6 +240,11 @@ def fit_scaling(rows, layout, autoencoder):
         )
         / rows.size
     )
+    if not constant and variance < np.finfo(np.float64).tiny:
+        raise ValueError(
+            f"X varies by less than {high - low:g}, too little to be scaled. Multiply "
+            "it by a large number."
+        )
     return Scaling(shift, 1.0 if constant else math.sqrt(variance), constant)
 
 

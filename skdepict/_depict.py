@@ -27,6 +27,7 @@ from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
 from skdepict._device import resolve_device
 from skdepict._initialization import class_means
 from skdepict._model import ClusteringModel, assign, decode_all, embed_all
+from skdepict._objectives import TARGET_FORMS
 from skdepict._trainer import PHASES, Plan, Trainer
 from skdepict._validation import check_init, check_prior, check_rows
 from skdepict.networks._build import build_autoencoder
@@ -94,7 +95,7 @@ class DEPICTClustering(
         Where the starting labels come from.
 
         - "path-integral": agglomerative clustering of the data by path integrals
-          [2]_, deterministic.
+          [2]_.
         - "kmeans": k-means on the embedding.
         - a scikit-learn clusterer, which is cloned and fitted to the embedding. Its
           `n_clusters` (or `n_components`) is set to ours, and its `random_state` if it
@@ -241,7 +242,7 @@ class DEPICTClustering(
             "array-like",
         ],
         "prior": ["array-like", None],
-        "target": [StrOptions({"squared", "square-root"})],
+        "target": [StrOptions(set(TARGET_FORMS))],
         "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],
         "fit_epochs": [Interval(Integral, 0, None, closed="left"), None],
         "max_iter": [Interval(Integral, 0, None, closed="left"), None],
@@ -329,14 +330,17 @@ class DEPICTClustering(
         """
         earlier = self._pop_fitted_attributes()
         try:
-            return self._fit(X, y)
+            # The user may have turned gradients off around the call.
+            with torch.inference_mode(False), torch.enable_grad():
+                device = resolve_device(self.device)
+                with _own_generator(self.network, device):
+                    return self._fit(X, y, device)
         except BaseException:
             self._pop_fitted_attributes()
             self.__dict__.update(earlier)
             raise
 
-    def _fit(self, X, y):
-        device = resolve_device(self.device)
+    def _fit(self, X, y, device):
         rows, sample_shape = check_rows(self, X)
         if len(rows) < self.n_clusters:
             raise ValueError(
@@ -347,6 +351,8 @@ class DEPICTClustering(
         prior = check_prior(self.prior, self.n_clusters)
         init = check_init(self.init, len(rows), self.n_clusters, sample_shape)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
+        if not isinstance(self.network, str):
+            torch.manual_seed(seed)
         autoencoder, embedding_dim = build_autoencoder(
             self.network, layout, self._embedding_dim(), seed
         )
@@ -365,8 +371,7 @@ class DEPICTClustering(
         plan = self._plan(len(rows), init, prior, seed, layout)
         trainer = Trainer(model, samples, plan)
         events = FitEvents(self, X, y, len(PHASES), lambda: fitted_so_far(trainer))
-        with torch.enable_grad(), _global_seed(self.network, seed):
-            outcome = trainer.run(events)
+        outcome = trainer.run(events)
 
         self.network_ = model
         self.history_ = outcome.history
@@ -379,7 +384,7 @@ class DEPICTClustering(
             self.embedding_, self.labels_, self.n_clusters
         )
         self._warn_of(outcome)
-        events.finish()
+        events.end()
         return self
 
     def fit_transform(self, X, y=None):
@@ -555,7 +560,7 @@ class DEPICTClustering(
                 f"The fit was interrupted after {len(outcome.history)} epochs. The "
                 "model can be used as it is; fit again for a better one.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
         sizes = np.bincount(self.labels_, minlength=self.n_clusters)
         empty = np.flatnonzero(sizes == 0)
@@ -565,7 +570,7 @@ class DEPICTClustering(
                 f"n_clusters={self.n_clusters} were found. X may have fewer distinct "
                 "groups; a smaller n_clusters or another init may help.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
 
     def _pop_fitted_attributes(self):
@@ -580,10 +585,14 @@ class DEPICTClustering(
         return self.network_.assignment.in_features
 
     def __getstate__(self):
-        state = super().__getstate__()
-        network = state.get("network_")
-        if network is not None and network.assignment.weight.device.type != "cpu":
-            state["network_"] = copy.deepcopy(network).cpu()
+        # On the CPU, so that what was fitted on a GPU opens on a machine without one.
+        state = dict(super().__getstate__())
+        for name in ("network", "network_"):
+            module = state.get(name)
+            if isinstance(module, torch.nn.Module) and any(
+                tensor.device.type != "cpu" for tensor in module.state_dict().values()
+            ):
+                state[name] = copy.deepcopy(module).cpu()
         return state
 
     def __sklearn_tags__(self):
@@ -600,16 +609,16 @@ def fitted_so_far(trainer):
     return {"network_": copy.deepcopy(trainer.model)}
 
 
-def _float_dtype(rows):
-    return np.float64 if rows.dtype == np.float64 else np.float32
-
-
 @contextmanager
-def _global_seed(network, seed):
-    """Seed torch's global generator for modules of the user's that draw from it."""
+def _own_generator(network, device):
+    """Restore torch's global generator, which modules of the user's may draw from."""
     if isinstance(network, str):
         yield
         return
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
         yield
+
+
+def _float_dtype(rows):
+    return np.float64 if rows.dtype == np.float64 else np.float32

@@ -34,7 +34,7 @@ def initial_labels(init, n_clusters, rows, embedding, random_state):
     Raises
     ------
     ValueError
-        If a given clusterer finds fewer than two or more than n_clusters clusters.
+        If a given clusterer finds no cluster or more than n_clusters.
     """
     if isinstance(init, np.ndarray):
         return init if init.ndim == 1 else _nearest_center(rows(), init)

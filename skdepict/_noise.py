@@ -78,6 +78,10 @@ def random_affine(images, generator):
         dim=1,
     )
     grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
+    # Edges repeat because no sample lies beyond the centre of an edge pixel; not every
+    # device has grid_sample's own mode for that.
+    edge = torch.tensor([1 - 1 / width, 1 - 1 / height]).to(grid)
+    grid = torch.minimum(torch.maximum(grid, -edge), edge)
     return functional.grid_sample(
-        images, grid, mode="bilinear", padding_mode="border", align_corners=False
+        images, grid, mode="bilinear", padding_mode="zeros", align_corners=False
     )

@@ -125,10 +125,6 @@ def path_integral_labels(X, n_clusters, *, n_neighbors=20, min_cluster_fraction=
     )
     n_groups, groups = sparse.csgraph.connected_components(edges, directed=False)
     min_size = max(1.0, min_cluster_fraction * n_samples / n_clusters)
-    while np.sum(np.bincount(groups) >= min_size) < n_clusters and min_size > 1:
-        min_size = max(1.0, min_size / 2)
-        if n_groups >= n_clusters:
-            break
     if n_groups < n_clusters:
         n_groups, groups = n_samples, np.arange(n_samples)
     merges = _merge_order(transitions, groups, n_groups)

@@ -118,6 +118,7 @@ class Trainer:
             self._fit_to_labels(labels)
         with self._interruptible():
             self._train_jointly()
+        self.model.eval()
         return self.outcome
 
     def _pretrain(self):
@@ -136,7 +137,8 @@ class Trainer:
                 embedding = embed_all(self.model, self.samples).cpu().numpy()
             return embedding
 
-        method = "kmeans" if self.outcome.interrupted else plan.init
+        given = isinstance(plan.init, np.ndarray)
+        method = "kmeans" if self.outcome.interrupted and not given else plan.init
         try:
             labels = initial_labels(
                 method, plan.n_clusters, self.samples.rows, embed, plan.seed
@@ -146,7 +148,7 @@ class Trainer:
             labels = initial_labels(
                 "kmeans", plan.n_clusters, self.samples.rows, embed, plan.seed
             )
-        if plan.prior is not None and not isinstance(plan.init, np.ndarray):
+        if plan.prior is not None and not given:
             labels = order_by_prior(labels, plan.prior)
         centers = class_means(embed(), labels, plan.n_clusters)
         self.model.set_centers(torch.as_tensor(centers, device=self.samples.device))
@@ -191,7 +193,9 @@ class Trainer:
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: one_cycle(step, n_epochs * n_batches)
         )
-        for number, finish in self.events.epochs(phase, n_epochs):
+        self.events.begin_phase(phase, n_epochs)
+        for number in range(n_epochs):
+            self.events.begin_epoch()
             self.model.train()
             losses = torch.zeros(2, device=self.samples.device, dtype=torch.float32)
             order = torch.randperm(len(self.samples), generator=self._order)
@@ -207,8 +211,9 @@ class Trainer:
             yield epoch
             self.outcome.history.append(epoch.record)
             self._log(epoch.record)
-            if finish() or epoch.stop:
-                return
+            if self.events.end_epoch() or epoch.stop:
+                break
+        self.events.end_phase()
 
     def _losses(self, phase, index, targets):
         """Weighted reconstruction loss and KL(Q || P) of one batch."""
@@ -295,7 +300,7 @@ def default_reconstruction_loss(decoded, clean):
 
 def one_cycle(step, total):
     """The learning rate's share of its peak: a linear climb, then half a cosine."""
-    position = (step + 1) / total
+    position = (step + 0.5) / total
     if position < WARM_UP:
         return position / WARM_UP
     return 0.5 * (1 + math.cos(math.pi * (position - WARM_UP) / (1 - WARM_UP)))

@@ -105,18 +105,23 @@ def run_one(method, path, subset, n_clusters, seed):
     import resource
 
     X, y = load(path, subset)
-    flat = X.reshape(len(X), -1)
-    model = METHODS[method](flat.shape, n_clusters, seed)
-    if X.dtype == np.uint8:
-        flat = flat / np.float32(255)
+    flat_shape = (len(X), X[0].size)
+    model = METHODS[method](flat_shape, n_clusters, seed)
+    samples = X if method in TAKES_IMAGES else flatten(X)
     start = time.perf_counter()
-    labels = model.fit_predict(X if method in TAKES_IMAGES else flat)
+    labels = model.fit_predict(samples)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     kib = peak / 1024 if sys.platform == "darwin" else peak
     row = {"method": method, "seed": seed, "seconds": seconds}
     row["peak_memory_mib"] = kib / 1024
-    return row | scores(flat, y, labels)
+    return row | scores(X, y, labels)
+
+
+def flatten(X):
+    """Rows for clusterers that take no images, bytes scaled to [0, 1]."""
+    rows = X.reshape(len(X), -1)
+    return rows / np.float32(255) if X.dtype == np.uint8 else rows
 
 
 def scores(X, y, labels):
@@ -133,6 +138,7 @@ def scores(X, y, labels):
         }
     if len(np.unique(labels)) < 2:
         return dict.fromkeys(UNJUDGED, float("nan"))
+    X = flatten(X)
     return {
         "silhouette": metrics.silhouette_score(
             X, labels, sample_size=min(SILHOUETTE_ROWS, len(X)), random_state=0
@@ -200,6 +206,8 @@ def parse_arguments(argv=None):
     unknown = set(arguments.methods) - set(METHODS)
     if unknown:
         parser.error(f"unknown methods {sorted(unknown)}; known: {list(METHODS)}")
+    if not Path(arguments.output).parent.is_dir():
+        parser.error(f"--output {arguments.output}: its folder does not exist")
     if arguments.seeds < 1:
         parser.error(f"--seeds {arguments.seeds} must be at least 1")
     return parser, arguments
@@ -237,12 +245,11 @@ def main(argv=None):
             )
     table = summarise(rows)
     print(f"\n{table}")
-    output = Path(arguments.output)
-    with output.with_suffix(".csv").open("w", newline="") as file:
+    with Path(f"{arguments.output}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
-    output.with_suffix(".md").write_text(f"{describe_run(arguments)}\n\n{table}\n")
+    Path(f"{arguments.output}.md").write_text(f"{describe_run(arguments)}\n\n{table}\n")
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ def test_subsets_split_the_rows(tmp_path):
         (["--data", "without_y.npz"], "has no y: give --n-clusters"),
         (["--data", "no_x.npz"], "has no array named X, only ['Z']"),
         (["--subset", "train"], "has no rows"),
+        (["--output", "nowhere/result"], "its folder does not exist"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments, message, digits_file, capsys):

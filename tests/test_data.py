@@ -121,6 +121,11 @@ def test_constant_data_are_scaled_to_almost_zero_and_known_to_be_constant(consta
     np.testing.assert_allclose(samples.rows() / max(1, constant), 0, atol=1e-12)
 
 
+def test_values_too_close_to_square_are_refused():
+    with pytest.raises(ValueError, match="Multiply it by a large number"):
+        as_samples([[1e-170, 0.0], [0.0, 1e-170]])
+
+
 def test_values_too_large_to_square_are_refused():
     with pytest.raises(ValueError, match="Scale it to absolute values below"):
         as_samples([[1e200, 0.0], [0.0, 1.0]])

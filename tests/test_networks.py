@@ -149,6 +149,11 @@ def test_own_module_with_wrong_encode_is_refused(blobs):
         quick(3, network=NoList(10, 5)).fit(blobs[0])
 
 
+def test_own_module_of_another_width_is_refused(blobs):
+    with pytest.raises(ValueError, match=r"fails on a batch of shape \(2, 10\)"):
+        quick(3, network=OwnNetwork(7, 5)).fit(blobs[0])
+
+
 def test_own_module_with_wrong_decode_is_refused(blobs):
     class InputOnly(OwnNetwork):
         def decode(self, embedding):

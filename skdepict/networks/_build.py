@@ -89,11 +89,16 @@ def check_protocol(autoencoder, sample_shape):
     ValueError
         If `encode` or `decode` return something else than the protocol asks for.
     """
-    was_training = autoencoder.training
     autoencoder.eval()
-    x = torch.zeros((2, *sample_shape))
-    layers = autoencoder.encode(x, no_corruption)
-    if not isinstance(layers, (list, tuple)) or layers[-1].ndim != 2:
+    x = torch.zeros((2, *sample_shape), dtype=torch.float32)
+    try:
+        layers = autoencoder.encode(x, no_corruption)
+    except RuntimeError as error:
+        raise ValueError(
+            f"encode of the network fails on a batch of shape {tuple(x.shape)}, which "
+            f"is what X gives it: {error}"
+        ) from error
+    if not isinstance(layers, (list, tuple)) or not layers or layers[-1].ndim != 2:
         raise ValueError(
             "encode of the network must return a list of layer outputs that ends with "
             "the embedding of shape (batch_size, embedding_dim). See "
@@ -108,5 +113,4 @@ def check_protocol(autoencoder, sample_shape):
             f"deepest first, then of the input: shapes {wanted} for a batch of 2. It "
             f"returned {got}."
         )
-    autoencoder.train(was_training)
     return layers[-1].shape[1]
