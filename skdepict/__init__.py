@@ -8,9 +8,13 @@ from importlib import import_module
 __version__ = "0.1.0.dev0"
 
 # Loaded on first use, since torch takes seconds to import.
-_HOMES = {"DEPICTClustering": "skdepict._depict"}
+_HOMES = {
+    "DEPICTClustering": "skdepict._depict",
+    "PathIntegralClustering": "skdepict._path_integral",
+    "WhitenedComponents": "skdepict._whitened_components",
+}
 
-__all__ = ["DEPICTClustering", "__version__"]
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name):

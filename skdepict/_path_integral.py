@@ -1,317 +1,317 @@
-"""Agglomerative clustering by the maximum incremental path integral (AC-PIC).
+"""Agglomerative clustering by the maximum incremental path integral (AC-PIC)."""
 
-Zhang, Zhao and Wang, "Agglomerative clustering via maximum incremental path
-integral", Pattern Recognition 46 (2013). No torch here: numpy, scipy and
-scikit-learn only.
-
-The affinity of two clusters is the path integral that merging them adds. With the
-paper's discount z = 0.01 its leading term, z**2 times the two-step walks that leave a
-cluster for the other and come straight back, is what is computed::
-
-    affinity(A, B) = T[A, B] / |A|**2 + T[B, A] / |B|**2
-    T[A, B] = sum over j in B of  out_A(j) * in_A(j)
-    out_A(j) = sum over i in A of P[i, j],   in_A(j) = sum over i in A of P[j, i]
-
-The sums are bilinear, so a merge adds sparse vectors instead of inverting matrices.
-"""
-
-from heapq import heapify, heappop, heappush
-from itertools import pairwise
+import warnings
+from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
-from scipy import sparse
-from sklearn.decomposition import PCA
-from sklearn.neighbors import NearestNeighbors
-from sklearn.preprocessing import normalize
+from scipy.sparse.csgraph import connected_components
+from sklearn.base import BaseEstimator, ClusterMixin, _fit_context
+from sklearn.neighbors import VALID_METRICS
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-MIN_COMPONENTS_FOR_UNIT_LENGTH = 8
-
-
-def spread_components(X, n_components=50, whitening=0.5, random_state=None):
-    """Principal components, partly whitened, each row scaled to unit length.
-
-    Where fewer than 8 components vary, the rows keep their length: in few dimensions
-    directions alone do not tell points apart.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        The data.
-    n_components : int, default=50
-        The number of leading components kept (fewer where X has fewer).
-    whitening : float in [0, 1], default=0.5
-        Each component is divided by its standard deviation to this power.
-    random_state : int, RandomState instance or None, default=None
-        For the randomised solver that scikit-learn picks on wide data.
-
-    Returns
-    -------
-    features : ndarray of shape (n_samples, n_kept)
-        The features (a row at the mean stays zero).
-    """
-    X = np.asarray(X)
-    n_components = min(n_components, *X.shape)
-    pca = PCA(n_components=n_components, random_state=random_state)
-    components = pca.fit_transform(X)
-    deviations = np.sqrt(pca.explained_variance_)
-    varies = deviations > deviations.max(initial=0.0) * 1e-6
-    components = components[:, varies] / deviations[varies] ** whitening
-    if components.shape[1] < MIN_COMPONENTS_FOR_UNIT_LENGTH:
-        return components
-    return normalize(components, copy=False)
+from skdepict._cluster_cores import find_cores, last_stop, place_loose_samples
+from skdepict._merge_tree import (
+    children_of_edges,
+    complete_merges,
+    cut_children,
+    linkage_of_children,
+    nearest_neighbor_forest,
+)
+from skdepict._neighbor_graph import nearest_neighbors, transition_matrix
+from skdepict._path_integral_merges import merge_order
+from skdepict._whitened_components import WhitenedComponents, float_dtypes
 
 
-def transition_matrix(X, n_neighbors):
-    """Random-walk transition probabilities on the directed nearest-neighbour graph.
+class PathIntegralClustering(ClusterMixin, BaseEstimator):
+    """Agglomerative clustering by the maximum incremental path integral (AC-PIC).
+
+    A random walk goes from each sample to its nearest neighbours. Two clusters are
+    merged when walks that start in one of them often visit the other and come back
+    [1]_. Starting with each sample and its nearest neighbour, the pair of the highest
+    affinity is merged again and again. Clusters may be curved or long, and of any
+    number of dimensions.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        The points.
-    n_neighbors : int
-        Neighbours of each point, itself not counted.
+    n_clusters : int or None, default=8
+        The number of clusters. None takes the number at which the affinity of the
+        clusters falls most, see Notes.
 
-    Returns
-    -------
-    transitions : csr_array of shape (n_samples, n_samples)
-        Row-normalised weights exp(-d**2 / s), s the mean of d**2 over all edges,
-        self-loops of weight 1 included in the normalisation but not stored.
-    nearest : ndarray of shape (n_samples,)
-        The index of each point's nearest neighbour.
-    """
-    n_samples = X.shape[0]
-    n_neighbors = min(n_neighbors, n_samples - 1)
-    neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(X)
-    distances, indices = neighbors.kneighbors()
-    squared = distances.astype(np.float64) ** 2
-    mean_squared = squared.mean()
-    scale = mean_squared if mean_squared > 0 else 1.0
-    weights = np.exp(-squared / scale)
-    weights /= 1.0 + weights.sum(axis=1, keepdims=True)
-    starts = np.arange(0, n_samples * n_neighbors + 1, n_neighbors)
-    transitions = sparse.csr_array(
-        (weights.ravel(), indices.ravel(), starts), shape=(n_samples, n_samples)
-    )
-    return transitions, indices[:, 0]
-
-
-def path_integral_labels(X, n_clusters, *, n_neighbors=20, min_cluster_fraction=0.1):
-    """Cluster points by AC-PIC.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        The points.
-    n_clusters : int
-        The number of clusters, at most n_samples.
     n_neighbors : int, default=20
-        Neighbours in the graph.
-    min_cluster_fraction : float, default=0.1
-        A group counts as a cluster once it holds this fraction of n_samples /
-        n_clusters; smaller groups are joined to the cluster of their neighbours in the
-        end, so that a few outliers never use up a cluster.
+        Neighbours of each sample in the graph, itself not counted. More of them give
+        smoother, larger groups; fewer keep small groups apart.
 
-    Returns
-    -------
-    labels : ndarray of shape (n_samples,)
-        Labels 0 to n_clusters - 1, all of them used.
+    bandwidth : float, default=0.15
+        The weight of an edge is exp(-d**2 / s), with s this number times the mean of
+        d**2 over the edges of the sample. The smaller it is, the less distant
+        neighbours count.
+
+    z : float in (0, 1), default=0.01
+        The discount of each step of a walk [1]_. The closer to 1, the more long walks
+        count, and the longer it takes.
+
+    min_cluster_fraction : float in [0, 1), default=0.1
+        A group counts as a cluster from this share of n_samples / n_clusters on.
+        Samples of smaller groups go to the clusters of their neighbours, so that a few
+        outliers never use up a cluster. 0 cuts the tree as it is.
+
+    metric : str or callable, default="whitened"
+        How neighbours are found.
+
+        - "whitened": by the Euclidean distance of the samples'
+          :class:`WhitenedComponents`.
+        - a metric of :class:`~sklearn.neighbors.NearestNeighbors`, on X as it is.
+        - "precomputed": X holds distances, as a square array or as a sparse graph of
+          the nearest ones, such as
+          :class:`~sklearn.neighbors.KNeighborsTransformer` gives.
+
+    n_jobs : int or None, default=None
+        Threads that search for neighbours, where the search does not use all cores
+        anyway. The result does not depend on it.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        The cluster of each sample; 0 is the largest.
+
+    n_clusters_ : int
+        The number of clusters.
+
+    children_ : ndarray of shape (n_samples - 1, 2)
+        The merges in the form of :class:`~sklearn.cluster.AgglomerativeClustering`:
+        nodes below n_samples are samples, and merge i makes node n_samples + i. The
+        first n_samples - `n_clusters_` merges make `labels_`.
+
+    affinities_ : ndarray of shape (n_samples - 1,)
+        The affinity of each merge: infinite for samples joined to their nearest
+        neighbours before affinities are computed, and 0 for clusters that no walk
+        joins.
+
+    n_leaves_ : int
+        The number of leaves of the tree, n_samples.
+
+    n_connected_components_ : int
+        The number of connected components of the graph.
+
+    n_features_in_ : int
+        The number of features.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features seen in `fit`, if all were strings.
+
+    See Also
+    --------
+    DEPICTClustering : Starts from these clusters, and can label new samples.
+    sklearn.cluster.AgglomerativeClustering : By distances instead of walks.
+    sklearn.cluster.SpectralClustering : By the eigenvectors of a similar graph.
+
+    Notes
+    -----
+    The affinities are exact: a bound made of sparse sums tells which few pairs need a
+    linear system (see the page "The method"). Memory grows with n_samples *
+    n_neighbors, and time a little faster, apart from the search for neighbours.
+
+    New samples cannot be labelled; :class:`DEPICTClustering` does that, or any
+    classifier that is fitted to `labels_`.
+
+    References
+    ----------
+    .. [1] Zhang, Zhao and Wang, "Agglomerative clustering via maximum incremental path
+       integral", Pattern Recognition 46, 2013.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skdepict import PathIntegralClustering
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = PathIntegralClustering(n_clusters=10).fit(X)
+    >>> model.labels_.shape
+    (1797,)
+    >>> model.cut(5).max()
+    np.int64(4)
     """
-    n_samples = X.shape[0]
-    if n_clusters == 1:
-        return np.zeros(n_samples, dtype=np.intp)
-    transitions, nearest = transition_matrix(X, n_neighbors)
-    edges = sparse.csr_array(
-        (np.ones(n_samples), (np.arange(n_samples), nearest)), shape=transitions.shape
-    )
-    n_groups, groups = sparse.csgraph.connected_components(edges, directed=False)
-    min_size = max(1.0, min_cluster_fraction * n_samples / n_clusters)
-    if n_groups < n_clusters:
-        n_groups, groups = n_samples, np.arange(n_samples)
-    merges = _merge_order(transitions, groups, n_groups)
-    clusters = _cut(groups, n_groups, merges, n_clusters, min_size)
-    return _join_leftovers(X, transitions, clusters, n_clusters)
 
+    _parameter_constraints: ClassVar[dict] = {
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "bandwidth": [Interval(Real, 0, None, closed="neither")],
+        "z": [Interval(Real, 0, 1, closed="neither")],
+        "min_cluster_fraction": [Interval(Real, 0, 1, closed="left")],
+        "metric": [
+            StrOptions(set(VALID_METRICS["brute"]) | {"whitened", "precomputed"}),
+            callable,
+        ],
+        "n_jobs": [Integral, None],
+    }
 
-def _merge_order(transitions, groups, n_groups):
-    """Merge the most affine pair again and again; return the pairs in that order.
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        n_neighbors=20,
+        bandwidth=0.15,
+        z=0.01,
+        min_cluster_fraction=0.1,
+        metric="whitened",
+        n_jobs=None,
+    ):
+        self.n_clusters = n_clusters
+        self.n_neighbors = n_neighbors
+        self.bandwidth = bandwidth
+        self.z = z
+        self.min_cluster_fraction = min_cluster_fraction
+        self.metric = metric
+        self.n_jobs = n_jobs
 
-    A pair ``(a, b)`` says that group b was absorbed by group a.
-    """
-    sizes = np.bincount(groups, minlength=n_groups).tolist()
-    links, shared = _initial_sums(transitions, groups, n_groups)
-    owner = groups.tolist()
-    members: list = [[] for _ in range(n_groups)]
-    for point, group in enumerate(owner):
-        members[group].append(point)
-    versions = [0] * n_groups
-    heap = []
-    for a, row in enumerate(shared):
-        for b, value in row.items():
-            if a < b or a not in shared[b]:
-                back = shared[b].get(a, 0.0)
-                affinity = value / sizes[a] ** 2 + back / sizes[b] ** 2
-                heap.append((-affinity, a, b, 0, 0))
-    heapify(heap)
-    merges = []
-    while heap:
-        _, a, b, version_a, version_b = heappop(heap)
-        if versions[a] != version_a or versions[b] != version_b:
-            continue
-        if len(links[a]) < len(links[b]):
-            a, b = b, a
-        merges.append((a, b))
-        _absorb(a, b, links, shared, owner, members)
-        sizes[a] += sizes[b]
-        versions[a] += 1
-        versions[b] = -1
-        for c, value in shared[a].items():
-            back = shared[c].get(a, 0.0)
-            affinity = value / sizes[a] ** 2 + back / sizes[c] ** 2
-            heappush(heap, (-affinity, a, c, versions[a], versions[c]))
-        members[b] = links[b] = shared[b] = None
-    return merges
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Cluster X.
 
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
+                (n_samples, n_samples)
+            Samples, or distances if metric="precomputed".
 
-def _initial_sums(transitions, groups, n_groups):
-    """Sparse sums that the affinities are made of, for the starting groups.
+        y : Ignored
+            Not used, present for API consistency.
 
-    Returns
-    -------
-    links : list of dict
-        ``links[a][j]`` is ``out_a(j) + 1j * in_a(j)`` for each point j outside a that
-        an edge joins to group a.
-    shared : list of dict
-        ``shared[a][b]`` is T[a, b]; b is present wherever ``T[a, b] + T[b, a] > 0``.
-    """
-    n_samples = len(groups)
-    indicator = sparse.csr_array(
-        (np.ones(n_samples), (groups, np.arange(n_samples))),
-        shape=(n_groups, n_samples),
-    )
-    sums = (indicator @ transitions + 1j * (indicator @ transitions.T)).tocoo()
-    rows, points, values = sums.row, sums.col, sums.data
-    outside = groups[points] != rows
-    rows, points, values = rows[outside], points[outside], values[outside]
-    starts = np.searchsorted(rows, np.arange(n_groups + 1))
-    points_list, values_list = points.tolist(), values.tolist()
-    links = [
-        dict(zip(points_list[start:stop], values_list[start:stop], strict=True))
-        for start, stop in pairwise(starts)
-    ]
-    # The imaginary part of a square is twice the product of the two parts.
-    products = (values**2).imag / 2
-    both = products > 0
-    table = sparse.coo_array(
-        (products[both], (rows[both], groups[points[both]])), shape=(n_groups, n_groups)
-    ).tocsr()
-    # Store T[b, a] = 0 explicitly where only T[a, b] > 0: neighbours know each other.
-    pattern = table + table.T
-    table = (table + pattern * 1e-300).tocsr()
-    shared = [
-        dict(
-            zip(
-                table.indices[start:stop].tolist(),
-                table.data[start:stop].tolist(),
-                strict=True,
-            )
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X has fewer samples than clusters, or a precomputed graph has too few
+            neighbours.
+        """
+        X = self._validate(X)
+        if self.metric == "whitened":
+            X, metric = WhitenedComponents().fit_transform(X), "euclidean"
+        else:
+            metric = self.metric
+        distances, indices = nearest_neighbors(X, self.n_neighbors, metric, self.n_jobs)
+        transitions = transition_matrix(distances, indices, self.bandwidth)
+        forest, groups = nearest_neighbor_forest(indices[:, 0], distances[:, 0])
+        del distances, indices
+        components = connected_components(transitions, directed=False)[1]
+        merges, affinities = merge_order(transitions, groups, self.z)
+        points = None if self.metric == "precomputed" else X
+        merges += complete_merges(merges, transitions, groups, components, points)
+        n_clusters = self.n_clusters
+        if n_clusters is None:
+            raise NotImplementedError
+        if components.max() >= n_clusters:
+            self._warn_of_components(components.max() + 1, n_clusters)
+        edges, self.affinities_ = self._ordered_edges(
+            transitions, groups, forest, merges, affinities, n_clusters
         )
-        for start, stop in pairwise(table.indptr)
-    ]
-    return links, shared
+        self.children_ = children_of_edges(edges)
+        self.n_leaves_ = len(groups)
+        self.n_connected_components_ = int(components.max()) + 1
+        self.n_clusters_ = n_clusters
+        self.labels_ = cut_children(self.children_, n_clusters)
+        return self
 
+    def cut(self, n_clusters):
+        """Cut the tree at another number of clusters.
 
-def _absorb(a, b, links, shared, owner, members):
-    """Add group b to group a in all the sums."""
-    for point in members[b]:
-        owner[point] = a
-    members[a].extend(members[b])
-    row = shared[a]
-    del row[b]
-    for c, value in shared[b].items():
-        if c == a:
-            continue
-        row[c] = row.get(c, 0.0) + value
-        other = shared[c]
-        other[a] = other.get(a, 0.0) + other.pop(b)
-    links_a = links[a]
-    for point, value in links[b].items():
-        group = owner[point]
-        if group == a:
-            continue
-        known = links_a.get(point)
-        if known is None:
-            links_a[point] = value
-            continue
-        links_a[point] = known + value
-        # out_a * in_b + out_b * in_a, what the merge adds to T[a, group].
-        cross = (known * value).imag
-        if cross > 0:
-            row[group] = row.get(group, 0.0) + cross
-            shared[group].setdefault(a, 0.0)
-    for point in members[b]:
-        links_a.pop(point, None)
+        The cuts of one tree are nested: that at k merges two clusters of that at k + 1.
+        `min_cluster_fraction` keeps the meaning it had in `fit`, for the number of
+        clusters found there.
 
+        Parameters
+        ----------
+        n_clusters : int
+            From 1 to the number of samples.
 
-def _cut(groups, n_groups, merges, n_clusters, min_size):
-    """Stop at the last merge that leaves n_clusters groups of min_size or more.
-
-    Returns
-    -------
-    clusters : ndarray of shape (n_samples,)
-        0 to n_clusters - 1, and -1 for the members of smaller groups.
-    """
-    sizes = np.bincount(groups, minlength=n_groups)
-    while True:
-        stop = _last_stop(sizes, merges, n_clusters, min_size)
-        if stop is not None:
-            break
-        min_size = max(1.0, min_size / 2)
-    parents = np.arange(n_groups)
-    for a, b in reversed(merges[:stop]):
-        # Later merges first: a's final owner is known before b's.
-        parents[b] = parents[a]
-    clusters = parents[groups]
-    names, clusters, counts = np.unique(
-        clusters, return_inverse=True, return_counts=True
-    )
-    kept = np.argsort(-counts, kind="stable")[:n_clusters]
-    new_names = np.full(len(names), -1)
-    new_names[kept] = np.arange(n_clusters)
-    return new_names[clusters]
-
-
-def _last_stop(sizes, merges, n_clusters, min_size):
-    """The largest number of merges that leaves enough large groups, or None."""
-    sizes = sizes.tolist()
-    n_large = sum(size >= min_size for size in sizes)
-    stop = 0 if n_large >= n_clusters else None
-    for step, (a, b) in enumerate(merges, start=1):
-        n_large -= (sizes[a] >= min_size) + (sizes[b] >= min_size)
-        sizes[a] += sizes[b]
-        n_large += sizes[a] >= min_size
-        if n_large >= n_clusters:
-            stop = step
-    return stop
-
-
-def _join_leftovers(X, transitions, clusters, n_clusters):
-    """Give each point without a cluster to the cluster that its neighbours are in."""
-    symmetric = (transitions + transitions.T).tocsr()
-    clusters = clusters.copy()
-    while np.any(left := clusters < 0):
-        placed = ~left
-        membership = sparse.csr_array(
-            (np.ones(placed.sum()), (np.flatnonzero(placed), clusters[placed])),
-            shape=(len(clusters), n_clusters),
-        )
-        votes = (symmetric[np.flatnonzero(left)] @ membership).toarray()
-        reached = votes.max(axis=1) > 0
-        if not reached.any():
-            centers = np.stack(
-                [X[clusters == k].mean(axis=0) for k in range(n_clusters)]
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The cluster of each sample; 0 is the largest.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_clusters, Integral) or not 1 <= n_clusters <= self.n_leaves_:
+            raise ValueError(
+                f"n_clusters={n_clusters!r} must be an integer from 1 to the "
+                f"{self.n_leaves_} samples of the tree."
             )
-            away = X[left][:, None, :] - centers
-            clusters[left] = np.argmin((away**2).sum(axis=2), axis=1)
-            break
-        clusters[np.flatnonzero(left)[reached]] = votes[reached].argmax(axis=1)
-    return clusters
+        return cut_children(self.children_, n_clusters)
+
+    def linkage_matrix(self):
+        """The tree in the form of :func:`scipy.cluster.hierarchy.linkage`.
+
+        Returns
+        -------
+        linkage : ndarray of shape (n_samples - 1, 4)
+            The two nodes of each merge, its height and its number of samples. The
+            height is the logarithm of the highest affinity over that of the merge, and
+            at least that of the nodes it joins; merges of affinity 0 are one higher
+            than all others. Ready for :func:`scipy.cluster.hierarchy.dendrogram`.
+        """
+        check_is_fitted(self)
+        return linkage_of_children(self.children_, self.affinities_)
+
+    def _validate(self, X):
+        n_clusters = 1 if self.n_clusters is None else self.n_clusters
+        X = validate_data(
+            self,
+            X,
+            accept_sparse="csr",
+            dtype=float_dtypes(X),
+            ensure_min_samples=2,
+        )
+        if X.shape[0] < n_clusters:
+            raise ValueError(
+                f"n_samples={X.shape[0]} should be >= n_clusters={n_clusters}. Pass "
+                "more samples or ask for fewer clusters."
+            )
+        if self.metric == "precomputed" and X.shape[0] != X.shape[1]:
+            raise ValueError(
+                f"metric='precomputed' needs a square matrix of distances, got shape "
+                f"{X.shape}. Pass samples with another metric, or their distances."
+            )
+        return X
+
+    def _ordered_edges(
+        self, transitions, groups, forest, merges, affinities, n_clusters
+    ):
+        """The tree as edges between samples, small groups attached first of all."""
+        sizes = np.bincount(groups)
+        min_size = self.min_cluster_fraction * len(groups) / n_clusters
+        while (stop := last_stop(sizes, merges, n_clusters, min_size)) is None:
+            if min_size <= 1:
+                # More clusters than groups: the forest will be cut.
+                stop = 0
+                break
+            min_size /= 2
+        cores = find_cores(sizes, merges, stop, min_size)
+        attached = place_loose_samples(transitions, groups, cores)
+        firm = cores.core[groups[forest[:, 0]]] >= 0
+        _, sample_of = np.unique(groups, return_index=True)
+        ordered = cores.inner + cores.outer
+        upper = np.array([(sample_of[a], sample_of[b]) for _, a, b in ordered])
+        edges = np.concatenate([forest[firm], attached, upper.reshape(-1, 2)])
+        n_joined = len(edges) - len(upper)
+        values = np.pad(affinities, (0, len(merges) - len(affinities)))
+        values = values[[step for step, _, _ in ordered]]
+        return edges.astype(np.intp), np.pad(values, (n_joined, 0), constant_values=np.inf)
+
+    def _warn_of_components(self, n_components, n_clusters):
+        warnings.warn(
+            f"The graph of n_neighbors={self.n_neighbors} falls into {n_components} "
+            f"parts that no edge joins, more than n_clusters={n_clusters}. Parts were "
+            "joined to get there; a larger n_neighbors joins them by edges.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.pairwise = self.metric == "precomputed"
+        return tags

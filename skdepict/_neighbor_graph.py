@@ -1,0 +1,79 @@
+"""Random walks on the graph of nearest neighbours."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.neighbors import NearestNeighbors, sort_graph_by_row_values
+
+
+def nearest_neighbors(X, n_neighbors, metric, n_jobs):
+    """Distances to the nearest neighbours of each sample, and which they are.
+
+    Parameters
+    ----------
+    X : {ndarray, csr_array} of shape (n_samples, n_features) or (n_samples, n_samples)
+        Samples, or with metric="precomputed" the distances between them: a square
+        ndarray, or a sparse graph of the nearest ones.
+    n_neighbors : int
+        Neighbours of each sample, itself not counted; fewer in smaller data.
+    metric : str or callable
+        A metric of :class:`~sklearn.neighbors.NearestNeighbors`.
+    n_jobs : int or None
+        Threads of the search.
+
+    Returns
+    -------
+    distances, indices : ndarray of shape (n_samples, n_neighbors)
+        Nearest first.
+
+    Raises
+    ------
+    ValueError
+        If a precomputed graph has rows with fewer neighbours.
+    """
+    n_neighbors = min(n_neighbors, X.shape[0] - 1)
+    if metric == "precomputed" and sparse.issparse(X):
+        X = sort_graph_by_row_values(X, copy=True, warn_when_not_sorted=False)
+        off_diagonal = X.tocoo()
+        counts = np.bincount(
+            off_diagonal.row[off_diagonal.row != off_diagonal.col], minlength=X.shape[0]
+        )
+        if counts.min() < n_neighbors:
+            raise ValueError(
+                f"Row {counts.argmin()} of the precomputed graph has {counts.min()} "
+                f"neighbours beside itself, but n_neighbors={n_neighbors}. Lower "
+                "n_neighbors, or make the graph with more of them, for example by "
+                f"KNeighborsTransformer(n_neighbors={n_neighbors})."
+            )
+    search = NearestNeighbors(n_neighbors=n_neighbors, metric=metric, n_jobs=n_jobs)
+    return search.fit(X).kneighbors()
+
+
+def transition_matrix(distances, indices, bandwidth):
+    """Transition probabilities of a random walk on the directed neighbour graph.
+
+    Parameters
+    ----------
+    distances, indices : ndarray of shape (n_samples, n_neighbors)
+        Of the nearest neighbours of each sample.
+    bandwidth : float
+        The weight of an edge is exp(-d**2 / s), where s is the mean of d**2 over the
+        edges of its sample times this number.
+
+    Returns
+    -------
+    transitions : csr_array of shape (n_samples, n_samples)
+        The weights, and 1 for staying, divided by their sum in each row.
+    """
+    n_samples, n_neighbors = indices.shape
+    squared = np.square(distances, dtype=np.float64)
+    # Where all neighbours are duplicates any scale will do.
+    scale = squared.mean(axis=1, keepdims=True)
+    scale[scale == 0] = 1
+    weights = np.exp(-squared / (bandwidth * scale))
+    weights = np.column_stack([np.ones(n_samples), weights])
+    weights /= weights.sum(axis=1, keepdims=True)
+    columns = np.column_stack([np.arange(n_samples), indices])
+    starts = np.arange(n_samples + 1) * (n_neighbors + 1)
+    return sparse.csr_array(
+        (weights.ravel(), columns.ravel(), starts), shape=(n_samples, n_samples)
+    )
