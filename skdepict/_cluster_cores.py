@@ -14,32 +14,87 @@ from scipy import sparse
 from skdepict._merge_tree import owners_after
 
 
-def last_stop(sizes, merges, n_clusters, min_size):
-    """The largest number of merges that leaves n_clusters groups of min_size, or None.
+class GroupSizes:
+    """Sizes of groups as they merge.
 
     Parameters
     ----------
     sizes : ndarray of shape (n_groups,)
         Samples in each group before the merges.
     merges : list of tuple (a, b)
-        Group b is absorbed by group a, which keeps its number.
-    n_clusters : int
-    min_size : float
-
-    Returns
-    -------
-    stop : int or None
+        Group b is absorbed by group a, which keeps its number; the last merge leaves
+        one group.
+    min_cluster_fraction : float
+        A group counts from this share of n_samples / n_clusters on.
     """
-    sizes = sizes.tolist()
-    n_large = sum(size >= min_size for size in sizes)
-    stop = 0 if n_large >= n_clusters else None
-    for step, (a, b) in enumerate(merges, start=1):
-        n_large -= (sizes[a] >= min_size) + (sizes[b] >= min_size)
-        sizes[a] += sizes[b]
-        n_large += sizes[a] >= min_size
-        if n_large >= n_clusters:
-            stop = step
-    return stop
+
+    def __init__(self, sizes, merges, min_cluster_fraction):
+        self.start = sizes
+        self._total = min_cluster_fraction * sizes.sum()
+        current = sizes.tolist()
+        pairs = []
+        for a, b in merges:
+            pairs.append((current[a], current[b]))
+            current[a] += current[b]
+        self._pairs = np.array(pairs).reshape(-1, 2)
+
+    def stop(self, n_clusters):
+        """When to stop merging.
+
+        Parameters
+        ----------
+        n_clusters : int
+
+        Returns
+        -------
+        stop : int
+            The largest number of merges that leaves n_clusters groups that count; 0 if
+            there are fewer groups than that.
+        min_size : float
+            From this size on a group counts: the smaller, the more are asked for of
+            how many there are.
+        """
+        min_size = self._total / n_clusters
+        while True:
+            counts = self._pairs >= min_size
+            change = (self._pairs.sum(axis=1) >= min_size) - counts.sum(axis=1)
+            n_large = np.cumsum([np.sum(self.start >= min_size), *change])
+            enough = np.flatnonzero(n_large >= n_clusters)
+            if len(enough):
+                return int(enough[-1]), min_size
+            if min_size <= 1:
+                return 0, min_size
+            min_size /= 2
+
+    def most_distinct(self, affinities, max_clusters):
+        """The number of clusters at which the affinity falls most.
+
+        Parameters
+        ----------
+        affinities : ndarray of shape (n_merges,)
+            The affinity of each merge.
+        max_clusters : int
+            The largest number that is looked at.
+
+        Returns
+        -------
+        n_clusters : int
+            The k, from 2 on, of the largest sqrt(k) * log(a / b), where a is the
+            affinity of the merge that leaves k clusters that count, and b that of the
+            next one; 1 if there are no two groups.
+        """
+        numbers = np.arange(2, min(max_clusters + 1, len(self.start)) + 1)
+        if len(numbers) < 2:
+            return len(self.start) if len(self.start) < 2 else 2
+        stops = [self.stop(n_clusters)[0] for n_clusters in numbers]
+        with np.errstate(divide="ignore"):
+            heights = np.log(affinities[stops])
+        # No walk joins what is joined last: further apart than all else, but alike.
+        heights = np.maximum(heights, np.log(np.finfo(np.float64).tiny))
+        # Of fewer clusters none is less distinct than of more.
+        heights = np.minimum.accumulate(heights[::-1])[::-1]
+        falls = np.diff(heights) * np.sqrt(numbers[:-1])
+        return int(numbers[falls.argmax()])
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdepict._callbacks import FitEvents
 from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
 from skdepict._device import resolve_device
-from skdepict._initialization import class_means
+from skdepict._initialization import class_means, find_n_clusters
 from skdepict._model import ClusteringModel, assign, decode_all, embed_all
 from skdepict._objectives import TARGET_FORMS
 from skdepict._trainer import PHASES, Plan, Trainer
@@ -63,8 +63,10 @@ class DEPICTClustering(
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        The number of clusters.
+    n_clusters : int or "auto", default=8
+        The number of clusters. "auto" takes the number that
+        :class:`PathIntegralClustering` finds with ``n_clusters=None``, or that of the
+        labels or centres in `init`.
 
     image_shape : tuple of int, default=None
         The shape of one image when the rows of a two-dimensional X are flattened
@@ -95,7 +97,7 @@ class DEPICTClustering(
         Where the starting labels come from.
 
         - "path-integral": agglomerative clustering of the data by path integrals
-          [2]_.
+          [2]_, see :class:`PathIntegralClustering`.
         - "kmeans": k-means on the embedding.
         - a scikit-learn clusterer, which is cloned and fitted to the embedding. Its
           `n_clusters` (or `n_components`) is set to ours, and its `random_state` if it
@@ -107,8 +109,8 @@ class DEPICTClustering(
 
     prior : array-like of shape (n_clusters,), default=None
         Expected frequencies of the clusters: positive and summing to 1. The default
-        is uniform. Unless `init` is an array, clusters are numbered so that the
-        largest found has the largest frequency, and so on down.
+        is uniform. Unless `init` is an array, clusters are numbered so that the largest
+        found has the largest frequency, and so on down. Not with n_clusters="auto".
 
     target : {"squared", "square-root"}, default="squared"
         The form of the target distribution Q. "square-root" is equation 6 of the
@@ -162,6 +164,9 @@ class DEPICTClustering(
 
     Attributes
     ----------
+    n_clusters_ : int
+        The number of clusters.
+
     labels_ : ndarray of shape (n_samples,)
         The cluster of each training sample. Equal to ``predict(X)``.
 
@@ -229,7 +234,10 @@ class DEPICTClustering(
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "n_clusters": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "image_shape": [tuple, list, None],
         "network": [
             StrOptions({"auto", "conv", "dense", "sequence", "sigmoid_conv"}),
@@ -342,37 +350,42 @@ class DEPICTClustering(
 
     def _fit(self, X, y, device):
         rows, sample_shape = check_rows(self, X)
-        if len(rows) < self.n_clusters:
+        layout = find_layout((len(rows), *sample_shape), self.image_shape, self.network)
+        n_clusters, init = self.n_clusters, self.init
+        if n_clusters == "auto":
+            check_prior(self.prior, n_clusters)
+            n_clusters, init = find_n_clusters(init, rows)
+        if len(rows) < n_clusters:
             raise ValueError(
-                f"n_samples={len(rows)} should be >= n_clusters={self.n_clusters}. "
+                f"n_samples={len(rows)} should be >= n_clusters={n_clusters}. "
                 "Pass more samples or ask for fewer clusters."
             )
-        layout = find_layout((len(rows), *sample_shape), self.image_shape, self.network)
-        prior = check_prior(self.prior, self.n_clusters)
-        init = check_init(self.init, len(rows), self.n_clusters, sample_shape)
+        prior = check_prior(self.prior, n_clusters)
+        init = check_init(init, len(rows), n_clusters, sample_shape)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         if not isinstance(self.network, str):
             torch.manual_seed(seed)
         autoencoder, embedding_dim = build_autoencoder(
-            self.network, layout, self._embedding_dim(), seed
+            self.network, layout, self._embedding_dim(n_clusters), seed
         )
         scaling = fit_scaling(rows, layout, autoencoder)
-        if self.n_clusters > 1 and scaling.constant:
+        if n_clusters > 1 and scaling.constant:
             raise ValueError(
                 "All samples in X are equal, so there is nothing to tell "
-                f"n_clusters={self.n_clusters} clusters apart by. Check how X was made."
+                f"n_clusters={n_clusters} clusters apart by. Check how X was made."
             )
         self._input_format = InputFormat(sample_shape, layout, scaling)
         if isinstance(init, np.ndarray) and init.ndim > 1:
             init = self._input_format.scaled_rows(init)
 
-        model = ClusteringModel(autoencoder, embedding_dim, self.n_clusters).to(device)
+        model = ClusteringModel(autoencoder, embedding_dim, n_clusters).to(device)
         samples = Samples(rows, self._input_format, device)
-        plan = self._plan(len(rows), init, prior, seed, layout)
+        plan = self._plan(len(rows), n_clusters, init, prior, seed, layout)
         trainer = Trainer(model, samples, plan)
         events = FitEvents(self, X, y, len(PHASES), lambda: fitted_so_far(trainer))
         outcome = trainer.run(events)
 
+        self.n_clusters_ = n_clusters
         self.network_ = model
         self.history_ = outcome.history
         self.n_iter_ = outcome.n_iter
@@ -380,9 +393,7 @@ class DEPICTClustering(
         embedding = embed_all(model, samples)
         self.labels_ = assign(model, embedding).argmax(dim=1).numpy()
         self.embedding_ = embedding.cpu().numpy().astype(_float_dtype(rows))
-        self.cluster_centers_ = class_means(
-            self.embedding_, self.labels_, self.n_clusters
-        )
+        self.cluster_centers_ = class_means(self.embedding_, self.labels_, n_clusters)
         self._warn_of(outcome)
         events.end()
         return self
@@ -523,12 +534,12 @@ class DEPICTClustering(
         embedding, dtype = self._embed(X)
         return assign(self.network_, embedding), dtype
 
-    def _embedding_dim(self):
+    def _embedding_dim(self, n_clusters):
         if self.embedding_dim is None:
-            return max(DEFAULT_EMBEDDING_DIM, self.n_clusters)
+            return max(DEFAULT_EMBEDDING_DIM, n_clusters)
         return self.embedding_dim
 
-    def _plan(self, n_samples, init, prior, seed, layout):
+    def _plan(self, n_samples, n_clusters, init, prior, seed, layout):
         batch_size = min(self.batch_size, max(32, n_samples // 16))
         n_batches = math.ceil(n_samples / batch_size)
         fit_epochs, max_iter = self.fit_epochs, self.max_iter
@@ -537,7 +548,7 @@ class DEPICTClustering(
         if max_iter is None:
             max_iter = max(JOINT_EPOCHS, math.ceil(MIN_JOINT_STEPS / n_batches))
         return Plan(
-            n_clusters=self.n_clusters,
+            n_clusters=n_clusters,
             init=init,
             prior=prior,
             target_form=self.target,
@@ -562,12 +573,12 @@ class DEPICTClustering(
                 ConvergenceWarning,
                 stacklevel=6,
             )
-        sizes = np.bincount(self.labels_, minlength=self.n_clusters)
+        sizes = np.bincount(self.labels_, minlength=self.n_clusters_)
         empty = np.flatnonzero(sizes == 0)
         if len(empty):
             warnings.warn(
                 f"Clusters {empty.tolist()} have no samples: {np.sum(sizes > 0)} of "
-                f"n_clusters={self.n_clusters} were found. X may have fewer distinct "
+                f"n_clusters={self.n_clusters_} were found. X may have fewer distinct "
                 "groups; a smaller n_clusters or another init may help.",
                 ConvergenceWarning,
                 stacklevel=6,

@@ -4,7 +4,34 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 
-from skdepict._path_integral import path_integral_labels, spread_components
+from skdepict._path_integral import PathIntegralClustering
+
+
+def find_n_clusters(init, rows):
+    """The number of clusters, where the user leaves it open.
+
+    Parameters
+    ----------
+    init : str, estimator or array-like
+        Labels and centres tell the number themselves. For everything else it is what
+        `PathIntegralClustering` finds in the samples.
+    rows : ndarray of shape (n_samples, n_features)
+        The samples.
+
+    Returns
+    -------
+    n_clusters : int
+    init : str, estimator, array-like or ndarray
+        The labels that were found on the way, where they are what init asks for.
+    """
+    if not isinstance(init, str) and not hasattr(init, "fit_predict"):
+        array = np.asarray(init)
+        if array.ndim != 1:
+            return len(array), init
+        return (int(array.max()) + 1 if array.dtype.kind in "iu" else 1), init
+    clusters = PathIntegralClustering(n_clusters=None).fit(rows)
+    found = clusters.labels_ if init == "path-integral" else init
+    return clusters.n_clusters_, found
 
 
 def initial_labels(init, n_clusters, rows, embedding, random_state):
@@ -39,8 +66,7 @@ def initial_labels(init, n_clusters, rows, embedding, random_state):
     if isinstance(init, np.ndarray):
         return init if init.ndim == 1 else _nearest_center(rows(), init)
     if init == "path-integral":
-        features = spread_components(rows(), random_state=random_state)
-        return path_integral_labels(features, n_clusters)
+        return PathIntegralClustering(n_clusters).fit_predict(rows())
     if init == "kmeans":
         clusterer = KMeans(n_clusters, n_init=10, random_state=random_state)
         return clusterer.fit_predict(embedding())

@@ -11,7 +11,7 @@ from sklearn.neighbors import VALID_METRICS
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdepict._cluster_cores import find_cores, last_stop, place_loose_samples
+from skdepict._cluster_cores import GroupSizes, find_cores, place_loose_samples
 from skdepict._merge_tree import (
     children_of_edges,
     complete_merges,
@@ -202,13 +202,17 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         merges, affinities = merge_order(transitions, groups, self.z)
         points = None if self.metric == "precomputed" else X
         merges += complete_merges(merges, transitions, groups, components, points)
+        affinities = np.pad(affinities, (0, len(merges) - len(affinities)))
+        sizes = GroupSizes(np.bincount(groups), merges, self.min_cluster_fraction)
         n_clusters = self.n_clusters
         if n_clusters is None:
-            raise NotImplementedError
+            max_clusters = len(groups) // (self.n_neighbors + 1)
+            n_clusters = sizes.most_distinct(affinities, max_clusters)
         if components.max() >= n_clusters:
             self._warn_of_components(components.max() + 1, n_clusters)
-        edges, self.affinities_ = self._ordered_edges(
-            transitions, groups, forest, merges, affinities, n_clusters
+        cores = find_cores(sizes.start, merges, *sizes.stop(n_clusters))
+        edges, self.affinities_ = ordered_edges(
+            transitions, groups, forest, affinities, cores
         )
         self.children_ = children_of_edges(edges)
         self.n_leaves_ = len(groups)
@@ -235,7 +239,10 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
             The cluster of each sample; 0 is the largest.
         """
         check_is_fitted(self)
-        if not isinstance(n_clusters, Integral) or not 1 <= n_clusters <= self.n_leaves_:
+        if (
+            not isinstance(n_clusters, Integral)
+            or not 1 <= n_clusters <= self.n_leaves_
+        ):
             raise ValueError(
                 f"n_clusters={n_clusters!r} must be an integer from 1 to the "
                 f"{self.n_leaves_} samples of the tree."
@@ -277,30 +284,6 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
             )
         return X
 
-    def _ordered_edges(
-        self, transitions, groups, forest, merges, affinities, n_clusters
-    ):
-        """The tree as edges between samples, small groups attached first of all."""
-        sizes = np.bincount(groups)
-        min_size = self.min_cluster_fraction * len(groups) / n_clusters
-        while (stop := last_stop(sizes, merges, n_clusters, min_size)) is None:
-            if min_size <= 1:
-                # More clusters than groups: the forest will be cut.
-                stop = 0
-                break
-            min_size /= 2
-        cores = find_cores(sizes, merges, stop, min_size)
-        attached = place_loose_samples(transitions, groups, cores)
-        firm = cores.core[groups[forest[:, 0]]] >= 0
-        _, sample_of = np.unique(groups, return_index=True)
-        ordered = cores.inner + cores.outer
-        upper = np.array([(sample_of[a], sample_of[b]) for _, a, b in ordered])
-        edges = np.concatenate([forest[firm], attached, upper.reshape(-1, 2)])
-        n_joined = len(edges) - len(upper)
-        values = np.pad(affinities, (0, len(merges) - len(affinities)))
-        values = values[[step for step, _, _ in ordered]]
-        return edges.astype(np.intp), np.pad(values, (n_joined, 0), constant_values=np.inf)
-
     def _warn_of_components(self, n_components, n_clusters):
         warnings.warn(
             f"The graph of n_neighbors={self.n_neighbors} falls into {n_components} "
@@ -314,4 +297,36 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.pairwise = self.metric == "precomputed"
+        tags.input_tags.positive_only = self.metric == "precomputed"
         return tags
+
+
+def ordered_edges(transitions, groups, forest, affinities, cores):
+    """The tree as edges between samples, with loose samples attached first of all.
+
+    Parameters
+    ----------
+    transitions : csr_array of shape (n_samples, n_samples)
+    groups : ndarray of shape (n_samples,)
+        The group that each sample started in.
+    forest : ndarray of shape (n_edges, 2)
+        The edges that make the groups.
+    affinities : ndarray of shape (n_merges,)
+        The affinity of each merge of groups.
+    cores : Cores
+
+    Returns
+    -------
+    edges : ndarray of shape (n_samples - 1, 2)
+        Pairs of samples whose clusters are merged, in order.
+    affinities : ndarray of shape (n_samples - 1,)
+        The affinity of each merge, infinite where none was computed.
+    """
+    attached = place_loose_samples(transitions, groups, cores)
+    in_core = cores.core[groups[forest[:, 0]]] >= 0
+    merges = np.array(cores.inner + cores.outer, dtype=np.intp).reshape(-1, 3)
+    sample_of_group = np.unique(groups, return_index=True)[1]
+    lower = np.concatenate([forest[in_core], attached])
+    edges = np.concatenate([lower, sample_of_group[merges[:, 1:]]])
+    upper = affinities[merges[:, 0]]
+    return edges, np.concatenate([np.full(len(lower), np.inf), upper])

@@ -17,7 +17,9 @@ matrices. The same sums give an upper bound of the exact affinity, so that its o
 needs a linear system only for the few pairs whose bounds reach the top.
 """
 
-from heapq import heapify, heappop, heappush
+import math
+from collections import defaultdict
+from heapq import heapify, heappop, heappush, heapreplace
 from itertools import pairwise
 
 import numpy as np
@@ -25,7 +27,7 @@ from scipy import sparse
 
 # Larger systems are solved by summing walks; smaller ones are faster as dense matrices.
 MAX_DENSE_SIZE = 150
-SERIES_TOLERANCE = 1e-13
+SERIES_TOLERANCE = 1e-11
 # Keeps bounds above what they bound, whatever the rounding.
 ROUNDING = 1 + 1e-9
 
@@ -36,7 +38,8 @@ def merge_order(transitions, groups, z):
     Parameters
     ----------
     transitions : csr_array of shape (n_samples, n_samples)
-        Transition probabilities P, self-loops included: rows sum to 1.
+        Transition probabilities P, self-loops included: rows sum to 1. As many are
+        stored in each row.
     groups : ndarray of shape (n_samples,)
         The group, 0 to n_groups - 1, that each sample starts in.
     z : float in (0, 1)
@@ -63,29 +66,36 @@ def merge_order(transitions, groups, z):
     heapify(heap)
     merges, affinities = [], []
     while heap:
-        negative, a, b, union_size = heappop(heap)
+        negative, a, b, computed_for = heap[0]
         if not (sizes[a] and sizes[b]):
+            heappop(heap)
             continue
-        if union_size != sizes[a] + sizes[b]:
+        union = sizes[a] + sizes[b]
+        if computed_for != union:
             bound = sums.bound(a, b)
-            if union_size or bound < -negative:
+            if computed_for or bound < -negative:
                 # One of the two has grown since.
-                heappush(heap, (-bound, a, b, 0))
-                continue
-            # A bound that rose was pushed again when it did.
-            if 0 < bound == -negative:
+                heapreplace(heap, (-bound, a, b, 0))
+            elif bound > -negative or bound == 0 or exact_affinity.is_kept(a, b):
+                # A bound that rose was pushed again when it did.
+                heappop(heap)
+            else:
                 affinity = exact_affinity(a, b, members[a], members[b])
-                if affinity > 0:
-                    heappush(heap, (-affinity, a, b, sizes[a] + sizes[b]))
+                heapreplace(heap, (-affinity, a, b, union))
             continue
-        exact_affinity.keep_union(a, b)
+        if negative == 0:
+            break
+        heappop(heap)
         if len(sums.links[a]) < len(sums.links[b]):
             a, b = b, a
         merges.append((a, b))
         affinities.append(-negative)
-        for c in sums.absorb(a, b):
-            pair = (a, c) if a < c else (c, a)
-            heappush(heap, (-sums.bound(*pair), *pair, 0))
+        # Exact affinities with the two hold no more, and may rise.
+        outdated = exact_affinity.unite(a, b)
+        risen = sums.absorb(a, b)
+        for c in outdated.union(risen):
+            bound = sums.bound(a, c)
+            heappush(heap, (-bound, a, c, 0) if a < c else (-bound, c, a, 0))
     return merges, affinities
 
 
@@ -110,26 +120,28 @@ class _Sums:
 
     def __init__(self, transitions, groups, z):
         n_groups = groups.max() + 1
-        self._owner = groups.tolist()
+        # One object for each number, which saves memory and comparisons in the dicts.
+        self._numbers = list(range(len(groups)))
+        self._owner = self._shared_numbers(groups)
         self.sizes = np.bincount(groups).tolist()
         self.members: list = [[] for _ in range(n_groups)]
         for sample, group in enumerate(self._owner):
             self.members[group].append(sample)
         # Derived in docs/method.rst.
-        self._factor = z**2 / (1 - z) * ROUNDING
-        self._slack = z / (1 - z) * (1 - transitions.diagonal().min())
         walks_to = sum_walks(transitions.T.tocsr(), np.ones(len(groups)), z)
-        self._fill(transitions, groups, n_groups, walks_to)
+        self._factor = z**2 / (1 - z) * ROUNDING
+        self._slack = z / math.sqrt(1 - z)
+        self._fill(transitions, groups, n_groups, walks_to, (walks_to - 1) / z)
 
     def bound(self, a, b):
         """An upper bound of the affinity."""
-        there, back = self.shared[a][b], self.shared[b][a]
-        if not (there.imag and back.imag):
-            return 0.0
+        there, back = self.squares[a][b], self.squares[b][a]
         slack = self._slack
         return self._factor * (
-            (there.real + slack * there.imag) / self.sizes[a] ** 2
-            + (back.real + slack * back.imag) / self.sizes[b] ** 2
+            (self.shared[a][b] + slack * math.sqrt(there.real * there.imag))
+            / self.sizes[a] ** 2
+            + (self.shared[b][a] + slack * math.sqrt(back.real * back.imag))
+            / self.sizes[b] ** 2
         )
 
     def absorb(self, a, b):
@@ -137,24 +149,25 @@ class _Sums:
 
         Returns
         -------
-        changed : set of int
-            The groups whose sums with a may have grown. All other affinities with a
-            have fallen with its size.
+        risen : list of int
+            The groups whose bounds with a have risen. All others with a have fallen
+            with its size.
         """
-        owner, shared = self._owner, self.shared
-        links_a, row = self.links[a], shared[a]
+        owner, shared, squares = self._owner, self.shared, self.squares
+        links_a, row, squares_a = self.links[a], shared[a], squares[a]
+        before = {c: self.bound(a, c) if c in row else 0.0 for c in shared[b] if c != a}
         for sample in self.members[b]:
             owner[sample] = a
         self.members[a].extend(self.members[b])
         self.sizes[a] += self.sizes[b]
         self.sizes[b] = 0
-        del row[b]
-        del shared[b][a]
-        changed = set(shared[b])
-        for c, value in shared[b].items():
-            row[c] = row.get(c, 0) + value
-            other = shared[c]
-            other[a] = other.get(a, 0) + other.pop(b)
+        for table in (shared, squares):
+            table_a, table_b = table[a], table[b]
+            del table_a[b], table_b[a]
+            for c, value in table_b.items():
+                table_a[c] = table_a.get(c, 0) + value
+                table_c = table[c]
+                table_c[a] = table_c.get(a, 0) + table_c.pop(b)
         for sample, value in self.links[b].items():
             group = owner[sample]
             if group == a:
@@ -164,18 +177,18 @@ class _Sums:
                 links_a[sample] = value
                 continue
             links_a[sample] = known + value
-            # out_a * in_b + out_b * in_a, what the merge adds to T(a, group).
-            cross = (known * value).imag
-            if cross > 0:
-                row[group] = row.get(group, 0) + cross
-                shared[group].setdefault(a, 0)
-                changed.add(group)
+            # What the merge adds: out_a * in_b + out_b * in_a and twice the products.
+            row[group] += (known * value).imag
+            squares_a[group] += complex(
+                2 * known.real * value.real,
+                2 * self._walks_from[sample] * known.imag * value.imag,
+            )
         for sample in self.members[b]:
             links_a.pop(sample, None)
-        self.members[b] = self.links[b] = shared[b] = None
-        return changed
+        self.members[b] = self.links[b] = shared[b] = squares[b] = None
+        return [c for c, bound in before.items() if self.bound(a, c) > bound]
 
-    def _fill(self, transitions, groups, n_groups, walks_to):
+    def _fill(self, transitions, groups, n_groups, walks_to, walks_from):
         n_samples = len(groups)
         indicator = sparse.csr_array(
             (np.ones(n_samples), (groups, np.arange(n_samples))),
@@ -187,30 +200,37 @@ class _Sums:
         outside = groups[samples] != rows
         rows, samples, values = rows[outside], samples[outside], values[outside]
         starts = np.searchsorted(rows, np.arange(n_groups + 1))
-        samples_list, values_list = samples.tolist(), values.tolist()
-        self.links = [
-            dict(zip(samples_list[start:stop], values_list[start:stop], strict=True))
-            for start, stop in pairwise(starts)
-        ]
+        self.links = self._dicts(starts, samples, values)
+        self._walks_from = walks_from.tolist()
+        owners = groups[samples]
         # The imaginary part of a square is twice the product of the two parts.
-        pairs = (values**2).imag / 2 + 1j * values.real
-        used = pairs != 0
+        self.shared = self._sums(rows, owners, (values**2).imag / 2, n_groups)
+        both = values.real**2 + 1j * walks_from[samples] * values.imag**2
+        self.squares = self._sums(rows, owners, both, n_groups)
+
+    def _sums(self, rows, columns, values, size):
+        """Sums of values at equal rows and columns, a dict {column: sum} for each row.
+
+        Columns know rows as rows know columns, be it by a stored zero.
+        """
         table = sparse.coo_array(
-            (pairs[used], (rows[used], groups[samples[used]])),
-            shape=(n_groups, n_groups),
+            (
+                np.concatenate([values, np.zeros_like(values)]),
+                (np.concatenate([rows, columns]), np.concatenate([columns, rows])),
+            ),
+            shape=(size, size),
         ).tocsr()
-        # Both of a pair know each other, be it by a stored zero.
-        table = (table + table.T * 1e-300).tocsr()
-        self.shared = [
-            dict(
-                zip(
-                    table.indices[start:stop].tolist(),
-                    table.data[start:stop].tolist(),
-                    strict=True,
-                )
-            )
-            for start, stop in pairwise(table.indptr)
+        return self._dicts(table.indptr, table.indices, table.data)
+
+    def _dicts(self, starts, keys, values):
+        keys, values = self._shared_numbers(keys), values.tolist()
+        return [
+            dict(zip(keys[start:stop], values[start:stop], strict=True))
+            for start, stop in pairwise(starts.tolist())
         ]
+
+    def _shared_numbers(self, array):
+        return [self._numbers[number] for number in array.tolist()]
 
 
 class _ExactAffinity:
@@ -221,7 +241,8 @@ class _ExactAffinity:
     """
 
     def __init__(self, transitions, groups, z):
-        self._transitions = transitions
+        self._neighbors = transitions.indices.reshape(len(groups), -1)
+        self._probabilities = transitions.data.reshape(len(groups), -1)
         self._z = z
         edges = transitions.tocoo()
         inside = groups[edges.row] == groups[edges.col]
@@ -231,19 +252,17 @@ class _ExactAffinity:
         )
         self._walks = sum_walks(within, np.ones(len(groups)), z)
         self._position = np.full(len(groups), -1)
-        self._unions = {}
+        # What was computed for a pair, under either of the two.
+        self._unions: defaultdict = defaultdict(dict)
 
     def __call__(self, a, b, members_a, members_b):
-        """The affinity of two groups; 0 if it was computed for the same two before.
+        """The affinity of two groups.
 
         Walks that start in A and visit B end somewhere: d = (I - z P)^-1 z P_BA v_A,
         with P on the union. What ends in A is W(A, B), and v_A + d_A and so on are the
         walks of the union.
         """
         n_a, n_b = len(members_a), len(members_b)
-        known = self._unions.get((a, b))
-        if known is not None and len(known[0]) == n_a + n_b:
-            return 0.0
         samples = np.array(members_a + members_b)
         inner = self._submatrix(samples)
         in_a = np.arange(n_a + n_b) < n_a
@@ -256,33 +275,46 @@ class _ExactAffinity:
             through = np.linalg.solve(np.eye(n_a + n_b) - self._z * inner, crossings)
         else:
             through = sum_walks(inner, crossings, self._z)
-        self._unions[a, b] = samples, through.sum(axis=1)
+        self._unions[a][b] = self._unions[b][a] = samples, through.sum(axis=1)
         return through[in_a, 0].sum() / n_a**2 + through[~in_a, 1].sum() / n_b**2
 
-    def keep_union(self, a, b):
-        """Make one group of a and b."""
-        samples, through = self._unions[a, b]
+    def is_kept(self, a, b):
+        """Whether the affinity of a and b was computed, and neither has grown since."""
+        return b in self._unions[a]
+
+    def unite(self, a, b):
+        """Make one group of a and b, whose affinity was computed.
+
+        Returns
+        -------
+        outdated : set of int
+            Groups whose affinity with a or b was computed too.
+        """
+        samples, through = self._unions[a][b]
         self._walks[samples] += through
+        outdated = set()
+        for group, other in ((a, b), (b, a)):
+            for c in self._unions.pop(group):
+                if c != other:
+                    del self._unions[c][group]
+                    outdated.add(c)
+        return outdated
 
     def _submatrix(self, samples):
         """Transitions among the samples, dense if they are few."""
         size = len(samples)
         self._position[samples] = np.arange(size)
-        starts = self._transitions.indptr[samples]
-        counts = self._transitions.indptr[samples + 1] - starts
-        rows = np.repeat(np.arange(size), counts)
-        first = np.cumsum(counts) - counts
-        stored = np.arange(len(rows)) + np.repeat(starts - first, counts)
-        columns = self._position[self._transitions.indices[stored]]
+        columns = self._position[self._neighbors[samples]]
         self._position[samples] = -1
         inside = columns >= 0
-        entries = self._transitions.data[stored[inside]]
+        entries = self._probabilities[samples][inside]
+        columns = columns[inside]
+        counts = inside.sum(axis=1)
         if size > MAX_DENSE_SIZE:
-            return sparse.csr_array(
-                (entries, (rows[inside], columns[inside])), shape=(size, size)
-            )
+            starts = np.concatenate([[0], np.cumsum(counts)])
+            return sparse.csr_array((entries, columns, starts), shape=(size, size))
         inner = np.zeros((size, size))
-        inner[rows[inside], columns[inside]] = entries
+        inner[np.repeat(np.arange(size), counts), columns] = entries
         return inner
 
 

@@ -78,7 +78,7 @@ def check_prior(prior, n_clusters):
     Parameters
     ----------
     prior : array-like of shape (n_clusters,) or None
-    n_clusters : int
+    n_clusters : int or "auto"
 
     Returns
     -------
@@ -87,10 +87,16 @@ def check_prior(prior, n_clusters):
     Raises
     ------
     ValueError
-        If it has another length, an entry that is not positive, or another sum than 1.
+        If it has another length, an entry that is not positive, or another sum than 1,
+        or if the number of clusters is open.
     """
     if prior is None:
         return None
+    if n_clusters == "auto":
+        raise ValueError(
+            "A prior was given with n_clusters='auto'. Pass n_clusters=len(prior), or "
+            "no prior."
+        )
     advice = (
         f"Pass n_clusters={n_clusters} positive frequencies that sum to 1, or None for "
         "clusters of about equal size."

@@ -74,8 +74,9 @@ class WhitenedComponents(
     Notes
     -----
     Sparse data with more than `n_components` features is not centred, which would make
-    it dense: the components are then those of a truncated singular value decomposition. The solvers draw no random
-    numbers that matter: the same data give the same components, up to rounding.
+    it dense: the components are then those of a truncated singular value decomposition.
+    The solvers draw no random numbers that matter: the same data give the same
+    components, up to rounding.
 
     Examples
     --------
