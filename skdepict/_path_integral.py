@@ -239,10 +239,7 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
             The cluster of each sample; 0 is the largest.
         """
         check_is_fitted(self)
-        if (
-            not isinstance(n_clusters, Integral)
-            or not 1 <= n_clusters <= self.n_leaves_
-        ):
+        if n_clusters not in range(1, self.n_leaves_ + 1):
             raise ValueError(
                 f"n_clusters={n_clusters!r} must be an integer from 1 to the "
                 f"{self.n_leaves_} samples of the tree."

@@ -119,6 +119,13 @@ class WhitenedComponents(
         n_components = min(self.n_components, *X.shape)
         if sparse.issparse(X) and X.shape[1] <= self.n_components:
             X = X.toarray()
+        if not np.any(_ranges(X)):
+            # Nothing varies: one component of zeros.
+            self.mean_ = np.asarray(X[:1].mean(axis=0)).ravel()
+            self.components_ = np.eye(1, X.shape[1], dtype=X.dtype)
+            self.deviations_ = np.zeros(1, dtype=X.dtype)
+            self.n_components_ = 1
+            return self
         if sparse.issparse(X):
             n_components = min(n_components, min(X.shape) - 1)
             solver = TruncatedSVD(n_components, algorithm="arpack", random_state=0)
@@ -131,10 +138,7 @@ class WhitenedComponents(
             solver = _dense_solver(X, n_components).fit(X - self.mean_)
             deviations = np.sqrt(solver.explained_variance_)
             order = np.arange(len(deviations))
-        largest = deviations.max(initial=0)
-        kept = order[deviations[order] > largest * LEAST_RELATIVE_DEVIATION]
-        # Where nothing varies, one component of zeros is left.
-        kept = kept if len(kept) else order[:1]
+        kept = order[deviations[order] > deviations.max() * LEAST_RELATIVE_DEVIATION]
         self.components_ = solver.components_[kept]
         self.deviations_ = deviations[kept]
         self.n_components_ = len(kept)
@@ -195,6 +199,13 @@ def float_dtypes(X):
     """
     small = getattr(X, "dtype", None) in (np.uint8, np.int8, np.int16, np.uint16)
     return [np.float32, np.float64] if small else [np.float64, np.float32]
+
+
+def _ranges(X):
+    """The largest less the smallest value of each feature."""
+    if sparse.issparse(X):
+        return X.max(axis=0).toarray() - X.min(axis=0).toarray()
+    return np.ptp(X, axis=0)
 
 
 def _dense_solver(X, n_components):

@@ -33,13 +33,13 @@ DATA_DIR = Path(
 )
 
 
-def load_real(name):
-    """X and y of a benchmark set, or a skip that says what is missing."""
+def load_real(name, keys=("X", "y")):
+    """Arrays of a benchmark set, or a skip that says what is missing."""
     path = DATA_DIR / f"{name}.npz"
     if not path.exists():
         pytest.skip(f"{path} is missing; set SKDEPICT_DATA_DIR to the folder it is in")
     with np.load(path) as data:
-        return data["X"], data["y"]
+        return tuple(data[key] for key in keys)
 
 
 @pytest.fixture(scope="session")
