@@ -7,7 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from skdepict import benchmark
+from skdepict.benchmark import compare, methods
+from skdepict.benchmark.__main__ import main
+from skdepict.benchmark.data import load
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def test_command_prints_and_saves_every_score(digits_file):
 
 def test_without_classes_the_scores_need_none(digits_file):
     arguments = (str(digits_file / "without_y.npz"), "all", 10, 0)
-    row = benchmark.run_one("kmeans", *arguments)
+    row = compare.run_one("kmeans", *arguments)
     assert {"silhouette", "davies_bouldin"} <= row.keys()
     assert "accuracy" not in row
 
@@ -52,19 +54,19 @@ def test_depict_takes_part(digits_file, monkeypatch):
     from .conftest import quick
 
     monkeypatch.setitem(
-        benchmark.METHODS, "depict", lambda shape, k, seed: quick(k, random_state=seed)
+        methods.METHODS, "depict", lambda shape, k, seed: quick(k, random_state=seed)
     )
-    row = benchmark.run_one("depict", str(digits_file / "with_y.npz"), "all", 10, 0)
+    row = compare.run_one("depict", str(digits_file / "with_y.npz"), "all", 10, 0)
     assert 0 < row["accuracy"] <= 1
 
 
 def test_subsets_split_the_rows(tmp_path):
     X = np.arange(10_005)[:, None]
     np.savez(tmp_path / "rows.npz", X=X, y=X[:, 0])
-    assert len(benchmark.load(tmp_path / "rows.npz", "all")[0]) == 10_005
-    test, y = benchmark.load(tmp_path / "rows.npz", "test")
+    assert len(load(tmp_path / "rows.npz", "all")[0]) == 10_005
+    test, y = load(tmp_path / "rows.npz", "test")
     assert (len(test), test[0, 0], y[0]) == (10_000, 5, 5)
-    assert benchmark.load(tmp_path / "rows.npz", "train")[0][-1, 0] == 4
+    assert load(tmp_path / "rows.npz", "train")[0][-1, 0] == 4
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,8 @@ def test_subsets_split_the_rows(tmp_path):
         (["--data", "no_x.npz"], "has no array named X, only ['Z']"),
         (["--subset", "train"], "has no rows"),
         (["--output", "nowhere/result"], "its folder does not exist"),
+        (["--sizes", "10,many"], "must be integers and commas"),
+        (["--suite", "growth", "--sizes", "20,121"], "to 120, the number of samples"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments, message, digits_file, capsys):
@@ -86,5 +90,26 @@ def test_wrong_arguments_are_explained(arguments, message, digits_file, capsys):
         for word in ["--data", "with_y.npz", *arguments]
     ]
     with pytest.raises(SystemExit):
-        benchmark.main(arguments)
+        main(arguments)
     assert message in capsys.readouterr().err
+
+
+def test_growth_is_measured_phase_by_phase(digits_file, capsys):
+    arguments = ["--data", str(digits_file / "with_y.npz"), "--suite", "growth"]
+    main([*arguments, "--sizes", "120,60", "--output", str(digits_file / "growth")])
+    with (digits_file / "growth.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["n_samples"] for row in rows] == ["60", "120"]
+    for row in rows:
+        assert float(row["merging_seconds"]) > 0
+        per_merge = 1000 * float(row["merging_seconds"]) / float(row["merges"])
+        assert float(row["milliseconds_per_merge"]) == pytest.approx(per_merge)
+    table = (digits_file / "growth.md").read_text()
+    assert "| n^" in table.splitlines()[-1]
+    assert table.splitlines()[-1] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["path-integral", "spectral", "ward"])
+def test_classical_clusterers_take_part(method, digits_file):
+    row = compare.run_one(method, str(digits_file / "with_y.npz"), "all", 10, 0)
+    assert row["accuracy"] > 0.5

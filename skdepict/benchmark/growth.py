@@ -1,0 +1,77 @@
+"""How the cost of PathIntegralClustering grows with the number of samples."""
+
+import time
+
+import numpy as np
+
+from skdepict.benchmark.data import flatten, load
+from skdepict.benchmark.processes import in_fresh_process, peak_memory_mib
+
+PHASES = ("components_seconds", "neighbors_seconds", "merging_seconds")
+
+
+def grow(arguments, n_clusters):
+    """Run every size, yielding a row of costs for each, the smallest size first."""
+    for n_samples in sorted(arguments.sizes):
+        yield in_fresh_process(
+            run_size, arguments.data, arguments.subset, n_clusters, n_samples
+        )
+
+
+def run_size(path, subset, n_clusters, n_samples):
+    """Cluster a random part of the data phase by phase.
+
+    Returns
+    -------
+    row : dict
+        Seconds of each phase and of each merge that was computed, peak memory, and the
+        accuracy if there are classes.
+    """
+    from sklearn.neighbors import KNeighborsTransformer
+
+    from skdepict import PathIntegralClustering, WhitenedComponents
+    from skdepict.metrics import clustering_accuracy
+
+    X, y = load(path, subset)
+    chosen = np.sort(np.random.default_rng(0).permutation(len(X))[:n_samples])
+    X = flatten(X[chosen])
+    model = PathIntegralClustering(n_clusters, metric="precomputed")
+    times = [time.perf_counter()]
+    X = WhitenedComponents().fit_transform(X)
+    times.append(time.perf_counter())
+    graph = KNeighborsTransformer(n_neighbors=model.n_neighbors).fit_transform(X)
+    times.append(time.perf_counter())
+    model.fit(graph)
+    times.append(time.perf_counter())
+    n_merges = int(np.isfinite(model.affinities_).sum())
+    row = {"n_samples": len(chosen), **dict(zip(PHASES, np.diff(times), strict=True))}
+    row["merges"] = n_merges
+    row["milliseconds_per_merge"] = 1000 * row["merging_seconds"] / n_merges
+    row["peak_memory_mib"] = peak_memory_mib()
+    if y is not None:
+        row["accuracy"] = clustering_accuracy(y[chosen], model.labels_)
+    return row
+
+
+def summarise_growth(rows):
+    """A Markdown table, with the exponent of growth from the first to the last size."""
+    columns = list(rows[0])
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for row in rows:
+        cells = (
+            f"{value:.4g}" if isinstance(value, float) else str(value)
+            for value in row.values()
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    if len(rows) > 1:
+        first, last = rows[0], rows[-1]
+        ratio = np.log(last["n_samples"] / first["n_samples"])
+        exponents = {
+            phase: np.log(last[phase] / first[phase]) / ratio for phase in PHASES
+        }
+        growth = [
+            f"n^{exponents[column]:.2f}" if column in exponents else ""
+            for column in columns
+        ]
+        lines.append(f"| {' | '.join(growth)} |")
+    return "\n".join(lines)
