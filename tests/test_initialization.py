@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
@@ -110,3 +111,39 @@ def test_order_by_prior_renames_and_ranks(labels, seed):
     assert adjusted_rand_score(labels, renamed) == 1.0
     sizes = np.bincount(renamed, minlength=4)
     assert np.all(np.diff(sizes[np.argsort(-prior)]) <= 0)
+
+
+def test_number_of_clusters_is_found_when_asked_for(blobs):
+    X, y = blobs
+    model = quick("auto").fit(X)
+    assert model.n_clusters_ == 3
+    assert model.predict_proba(X).shape == (200, 3)
+    assert adjusted_rand_score(y, model.labels_) > 0.9
+    assert quick("auto", init="kmeans", pretrain_epochs=5).fit(X).n_clusters_ == 3
+
+
+def test_given_labels_and_centers_tell_the_number_of_clusters(blobs):
+    X, y = blobs
+    assert quick("auto", init=y.tolist()).fit(X).n_clusters_ == 3
+    centers = np.stack([X[y == k].mean(axis=0) for k in range(3)])
+    assert quick("auto", init=centers).fit(X).n_clusters_ == 3
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"prior": [0.5, 0.5]}, r"n_clusters='auto'. Pass n_clusters=len\(prior\)"),
+        ({"init": np.full(200, 0.5)}, "Pass integers from 0"),
+        ({"init": np.zeros(5, dtype=int)}, "5 labels, but X has 200 samples"),
+        ({"init": np.full(200, -3)}, "Pass integers from 0"),
+        ({"init": []}, "array"),
+    ],
+)
+def test_number_of_clusters_that_cannot_be_found_is_refused(parameters, message, blobs):
+    with pytest.raises(ValueError, match=message):
+        quick("auto", **parameters).fit(blobs[0])
+
+
+def test_fitted_model_can_be_cloned_with_the_number_still_open(blobs):
+    model = quick("auto").fit(blobs[0])
+    assert clone(model).n_clusters == model.n_clusters == "auto"
