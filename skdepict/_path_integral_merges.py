@@ -25,7 +25,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
-# Larger systems are solved by summing walks; smaller ones are faster as dense matrices.
+# Up to this size dense matrices are faster than sparse ones.
 MAX_DENSE_SIZE = 150
 SERIES_TOLERANCE = 1e-11
 # Keeps bounds above what they bound, whatever the rounding.
@@ -271,10 +271,7 @@ class _ExactAffinity:
         starts[~in_a, 1] = self._walks[samples[n_a:]]
         crossings = self._z * (inner @ starts)
         crossings[in_a, 0] = crossings[~in_a, 1] = 0
-        if n_a + n_b <= MAX_DENSE_SIZE:
-            through = np.linalg.solve(np.eye(n_a + n_b) - self._z * inner, crossings)
-        else:
-            through = sum_walks(inner, crossings, self._z)
+        through = sum_walks(inner, crossings, self._z)
         self._unions[a][b] = self._unions[b][a] = samples, through.sum(axis=1)
         return through[in_a, 0].sum() / n_a**2 + through[~in_a, 1].sum() / n_b**2
 
