@@ -23,7 +23,9 @@ from skdepict import PathIntegralClustering
 
 moons, _ = make_moons(600, noise=0.06, random_state=0)
 circles, _ = make_circles(600, noise=0.05, factor=0.5, random_state=0)
-figure, rows = plt.subplots(2, 2, figsize=(7, 6.4), layout="constrained")
+figure, rows = plt.subplots(
+    2, 2, figsize=(7, 6), height_ratios=(0.55, 1), layout="constrained"
+)
 for row, X in zip(rows, (moons, circles), strict=True):
     for axes, clusterer in zip(
         row,
@@ -45,16 +47,10 @@ figure.savefig("path_integral_curves.png", dpi=150)
 digits = load_digits()
 model = PathIntegralClustering(n_clusters=10).fit(digits.data)
 
-figure, (tree, *images) = plt.subplots(
-    11,
-    1,
-    figsize=(8, 5),
-    gridspec_kw={"height_ratios": [8] + [0.001] * 10},
-)
-for axes in images:
-    axes.remove()
+figure, tree = plt.subplots(figsize=(8, 4.5), layout="constrained")
+heights = model.linkage_matrix()
 drawn = dendrogram(
-    model.linkage_matrix(),
+    heights,
     truncate_mode="lastp",
     p=10,
     ax=tree,
@@ -62,27 +58,25 @@ drawn = dendrogram(
     color_threshold=0,
     above_threshold_color="0.3",
 )
-children, n_samples = model.children_, len(digits.data)
 
 
-def members(node):
-    """The samples below a node."""
-    if node < n_samples:
-        return [node]
-    left, right = children[node - n_samples]
-    return members(left) + members(right)
+def first_sample(node):
+    """The first of the samples below a node."""
+    while node >= model.n_leaves_:
+        node = model.children_[node - model.n_leaves_, 0]
+    return node
 
 
-low = model.linkage_matrix()[-9:, 2].min()
-tree.set(ylim=(low - 2.5, None), ylabel="log of highest over merge's affinity")
 for position, node in enumerate(drawn["leaves"]):
-    inside = digits.data[members(node)]
+    inside = digits.data[model.labels_ == model.labels_[first_sample(node)]]
     typical = np.argmin(np.linalg.norm(inside - inside.mean(axis=0), axis=1))
-    picture = tree.inset_axes(
-        [position / 10 + 0.02, 0.0, 0.06, 0.12], transform=tree.transAxes
-    )
+    picture = tree.inset_axes([position / 10 + 0.02, 0, 0.06, 0.13])
     picture.imshow(inside[typical].reshape(8, 8), cmap="gray_r")
     picture.set(xticks=[], yticks=[], xlabel=len(inside))
+tree.set(
+    ylim=(heights[-9:, 2].min() - 2.5, None),
+    ylabel="log(highest affinity / affinity of the merge)",
+    title="Ten clusters of digits, their sizes and their merges",
+)
 tree.spines[["top", "right", "bottom"]].set_visible(False)
-tree.set_title("Ten clusters of digits, their sizes and their merges")
 figure.savefig("path_integral_tree.png", dpi=150)

@@ -85,7 +85,7 @@ class GroupSizes:
         """
         numbers = np.arange(2, min(max_clusters + 1, len(self.start)) + 1)
         if len(numbers) < 2:
-            return len(self.start) if len(self.start) < 2 else 2
+            return min(2, len(self.start))
         stops = [self.stop(n_clusters)[0] for n_clusters in numbers]
         with np.errstate(divide="ignore"):
             heights = np.log(affinities[stops])

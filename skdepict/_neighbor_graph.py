@@ -4,6 +4,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors, sort_graph_by_row_values
 
+# An edge that weighs nothing would be none.
+LEAST_WEIGHT = 1e-200
+
 
 def nearest_neighbors(X, n_neighbors, metric, n_jobs):
     """Distances to the nearest neighbours of each sample, and which they are.
@@ -69,7 +72,7 @@ def transition_matrix(distances, indices, bandwidth):
     # Where all neighbours are duplicates any scale will do.
     scale = squared.mean(axis=1, keepdims=True)
     scale[scale == 0] = 1
-    weights = np.exp(-squared / (bandwidth * scale))
+    weights = np.maximum(np.exp(-squared / (bandwidth * scale)), LEAST_WEIGHT)
     weights = np.column_stack([np.ones(n_samples), weights])
     weights /= weights.sum(axis=1, keepdims=True)
     columns = np.column_stack([np.arange(n_samples), indices])

@@ -109,8 +109,8 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
 
     Notes
     -----
-    The affinities are exact: a bound made of sparse sums tells which few pairs need a
-    linear system (see the page "The method"). Memory grows with n_samples *
+    The affinities are exact: bounds made of sparse sums tell which few pairs need their
+    walks summed (see "The method" in the documentation). Memory grows with n_samples *
     n_neighbors, and time a little faster, apart from the search for neighbours.
 
     New samples cannot be labelled; :class:`DEPICTClustering` does that, or any

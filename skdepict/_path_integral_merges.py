@@ -14,7 +14,7 @@ Its leading term counts the walks of two steps::
 
 The sums are bilinear, so that a merge adds sparse vectors instead of inverting
 matrices. The same sums give an upper bound of the exact affinity, so that its order
-needs a linear system only for the few pairs whose bounds reach the top.
+needs longer walks only for the few pairs whose bounds reach the top.
 """
 
 import math
@@ -234,7 +234,7 @@ class _Sums:
 
 
 class _ExactAffinity:
-    """Exact affinities, by linear systems on the members of two groups.
+    """Exact affinities, by summing walks on the members of two groups.
 
     ``_walks[i]`` is the weight of all walks that start in sample i and stay inside its
     group: the solution v of (I - z P_C) v = 1 for the group C.

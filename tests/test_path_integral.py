@@ -76,11 +76,16 @@ samples = st.builds(
 
 
 @pytest.mark.filterwarnings("ignore:The graph of n_neighbors")
-@given(X=samples, data=st.data(), fraction=st.sampled_from([0, 0.1, 0.9]))
-def test_labels_are_a_partition_into_n_clusters(X, data, fraction):
+@given(
+    X=samples,
+    data=st.data(),
+    fraction=st.sampled_from([0, 0.1, 0.9]),
+    bandwidth=st.sampled_from([1e-6, 0.15, 1e6]),
+)
+def test_labels_are_a_partition_into_n_clusters(X, data, fraction, bandwidth):
     n_clusters = data.draw(st.integers(1, len(X)))
     model = PathIntegralClustering(
-        n_clusters, n_neighbors=5, min_cluster_fraction=fraction
+        n_clusters, n_neighbors=5, min_cluster_fraction=fraction, bandwidth=bandwidth
     ).fit(X)
     sizes = np.bincount(model.labels_)
     assert len(sizes) == model.n_clusters_ == n_clusters
