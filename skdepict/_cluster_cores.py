@@ -13,6 +13,9 @@ from scipy import sparse
 
 from skdepict._merge_tree import owners_after
 
+# More of them are not looked for: it would take time, and see what is chance.
+MAX_CLUSTERS = 500
+
 
 class GroupSizes:
     """Sizes of groups as they merge.
@@ -66,24 +69,22 @@ class GroupSizes:
                 return 0, min_size
             min_size /= 2
 
-    def most_distinct(self, affinities, max_clusters):
+    def most_distinct(self, affinities):
         """The number of clusters at which the affinity falls most.
 
         Parameters
         ----------
         affinities : ndarray of shape (n_merges,)
             The affinity of each merge.
-        max_clusters : int
-            The largest number that is looked at.
 
         Returns
         -------
         n_clusters : int
-            The k, from 2 on, of the largest sqrt(k) * log(a / b), where a is the
+            The k, from 2 to 500, of the largest sqrt(k) * log(a / b), where a is the
             affinity of the merge that leaves k clusters that count, and b that of the
             next one; 1 if there are no two groups.
         """
-        numbers = np.arange(2, min(max_clusters + 1, len(self.start)) + 1)
+        numbers = np.arange(2, min(MAX_CLUSTERS + 1, len(self.start)) + 1)
         if len(numbers) < 2:
             return min(2, len(self.start))
         stops = [self.stop(n_clusters)[0] for n_clusters in numbers]

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.base import clone
 from sklearn.cluster import KMeans
+from sklearn.utils import check_array
 
 from skdepict._path_integral import PathIntegralClustering
 
@@ -25,10 +26,8 @@ def find_n_clusters(init, rows):
         The labels that were found on the way, where they are what init asks for.
     """
     if not isinstance(init, str) and not hasattr(init, "fit_predict"):
-        array = np.asarray(init)
-        if array.ndim != 1:
-            return len(array), init
-        return (int(array.max()) + 1 if array.dtype.kind in "iu" else 1), init
+        array = check_array(init, ensure_2d=False, allow_nd=True, input_name="init")
+        return (len(array) if array.ndim > 1 else max(int(array.max()) + 1, 1)), init
     clusters = PathIntegralClustering(n_clusters=None).fit(rows)
     found = clusters.labels_ if init == "path-integral" else init
     return clusters.n_clusters_, found

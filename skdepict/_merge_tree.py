@@ -11,6 +11,8 @@ from scipy import sparse
 from scipy.cluster.hierarchy import DisjointSet, linkage
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
+MAX_LINKED_COMPONENTS = 5000
+
 
 def nearest_neighbor_forest(nearest, distances):
     """The edges from each sample to its nearest neighbour, without circles.
@@ -49,7 +51,8 @@ def complete_merges(merges, transitions, groups, components, points):
 
     Clusters with edges between them come first, those of the highest mean transition
     probability before others. The connected components of the graph follow, by average
-    linkage of their centres, or the largest first where there are no points.
+    linkage of their centres, or the largest first where there are no points or so many
+    components that their distances would not fit into memory.
 
     Parameters
     ----------
@@ -122,7 +125,7 @@ def _merges_of_components(components, roots, points):
     """Pairs of clusters, one to each connected component, until one is left."""
     _, first, sizes = np.unique(components, return_index=True, return_counts=True)
     leads = roots[first].tolist()
-    if points is None:
+    if points is None or len(sizes) > MAX_LINKED_COMPONENTS:
         order = np.argsort(-sizes, kind="stable")
         return [(leads[order[0]], leads[other]) for other in order[1:]]
     membership = sparse.csr_array(

@@ -3,9 +3,10 @@
 import numpy as np
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors, sort_graph_by_row_values
+from sklearn.utils.validation import check_non_negative
 
-# An edge that weighs nothing would be none.
-LEAST_WEIGHT = 1e-200
+# An edge that weighs nothing, or whose square does, would be none.
+LEAST_WEIGHT = 1e-60
 
 
 def nearest_neighbors(X, n_neighbors, metric, n_jobs):
@@ -31,24 +32,41 @@ def nearest_neighbors(X, n_neighbors, metric, n_jobs):
     Raises
     ------
     ValueError
-        If a precomputed graph has rows with fewer neighbours.
+        If a precomputed graph has rows with fewer neighbours, or if a distance is not
+        finite.
     """
     n_neighbors = min(n_neighbors, X.shape[0] - 1)
     if metric == "precomputed" and sparse.issparse(X):
-        X = sort_graph_by_row_values(X, copy=True, warn_when_not_sorted=False)
-        off_diagonal = X.tocoo()
-        counts = np.bincount(
-            off_diagonal.row[off_diagonal.row != off_diagonal.col], minlength=X.shape[0]
+        distances, indices = _stored_neighbors(X, n_neighbors)
+    else:
+        search = NearestNeighbors(n_neighbors=n_neighbors, metric=metric, n_jobs=n_jobs)
+        distances, indices = search.fit(X).kneighbors()
+    if not np.all(np.isfinite(distances)):
+        raise ValueError(
+            f"The metric {metric!r} gives distances between samples of X that are not "
+            "finite. Scale X to smaller values, drop samples that the metric is not "
+            "defined for, or use another metric."
         )
-        if counts.min() < n_neighbors:
-            raise ValueError(
-                f"Row {counts.argmin()} of the precomputed graph has {counts.min()} "
-                f"neighbours beside itself, but n_neighbors={n_neighbors}. Lower "
-                "n_neighbors, or make the graph with more of them, for example by "
-                f"KNeighborsTransformer(n_neighbors={n_neighbors})."
-            )
-    search = NearestNeighbors(n_neighbors=n_neighbors, metric=metric, n_jobs=n_jobs)
-    return search.fit(X).kneighbors()
+    return distances, indices
+
+
+def _stored_neighbors(graph, n_neighbors):
+    """The nearest neighbours that each row of a graph has beside itself."""
+    check_non_negative(graph, "PathIntegralClustering with metric='precomputed'")
+    graph = sort_graph_by_row_values(graph, copy=True, warn_when_not_sorted=False)
+    rows = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
+    other = rows != graph.indices
+    counts = np.bincount(rows[other], minlength=graph.shape[0])
+    if counts.min() < n_neighbors:
+        raise ValueError(
+            f"Row {counts.argmin()} of the precomputed graph has {counts.min()} "
+            f"neighbours beside itself, but n_neighbors={n_neighbors}. Lower "
+            "n_neighbors, or make the graph with more of them, for example by "
+            f"KNeighborsTransformer(n_neighbors={n_neighbors})."
+        )
+    starts = np.cumsum(counts) - counts
+    nearest = starts[:, None] + np.arange(n_neighbors)
+    return graph.data[other][nearest], graph.indices[other][nearest]
 
 
 def transition_matrix(distances, indices, bandwidth):
@@ -68,8 +86,11 @@ def transition_matrix(distances, indices, bandwidth):
         The weights, and 1 for staying, divided by their sum in each row.
     """
     n_samples, n_neighbors = indices.shape
-    squared = np.square(distances, dtype=np.float64)
+    # Relative to the furthest neighbour, for squares of any distances are finite then.
     # Where all neighbours are duplicates any scale will do.
+    furthest = distances.max(axis=1, keepdims=True).astype(np.float64)
+    furthest[furthest == 0] = 1
+    squared = np.square(distances / furthest)
     scale = squared.mean(axis=1, keepdims=True)
     scale[scale == 0] = 1
     weights = np.maximum(np.exp(-squared / (bandwidth * scale)), LEAST_WEIGHT)

@@ -23,6 +23,10 @@ from skdepict._neighbor_graph import nearest_neighbors, transition_matrix
 from skdepict._path_integral_merges import merge_order
 from skdepict._whitened_components import WhitenedComponents, float_dtypes
 
+# Without those that need parameters of their own or are for missing values.
+METRICS = set(VALID_METRICS["brute"]) | {"whitened", "precomputed"}
+METRICS -= {"mahalanobis", "seuclidean", "minkowski", "nan_euclidean"}
+
 
 class PathIntegralClustering(ClusterMixin, BaseEstimator):
     """Agglomerative clustering by the maximum incremental path integral (AC-PIC).
@@ -48,12 +52,13 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         d**2 over the edges of the sample. The smaller it is, the less distant
         neighbours count.
 
-    z : float in (0, 1), default=0.01
+    z : float in [1e-6, 0.99], default=0.01
         The discount of each step of a walk [1]_. The closer to 1, the more long walks
         count, and the longer it takes.
 
     min_cluster_fraction : float in [0, 1), default=0.1
-        A group counts as a cluster from this share of n_samples / n_clusters on.
+        A group counts as a cluster from this share of n_samples / n_clusters on, or
+        half of it, and so on, while fewer than n_clusters groups would count.
         Samples of smaller groups go to the clusters of their neighbours, so that a few
         outliers never use up a cluster. 0 cuts the tree as it is.
 
@@ -109,6 +114,11 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
 
     Notes
     -----
+    For ``n_clusters=None`` it is the k from 2 to 500 of the largest
+    sqrt(k) * log(a / b), with a the affinity of the merge that leaves k clusters that
+    count, and b that of the next one. Only if all samples are one group from the start,
+    k is 1.
+
     The affinities are exact: bounds made of sparse sums tell which few pairs need their
     walks summed (see "The method" in the documentation). Memory grows with n_samples *
     n_neighbors, and time a little faster, apart from the search for neighbours.
@@ -137,10 +147,10 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "bandwidth": [Interval(Real, 0, None, closed="neither")],
-        "z": [Interval(Real, 0, 1, closed="neither")],
+        "z": [Interval(Real, 1e-6, 0.99, closed="both")],
         "min_cluster_fraction": [Interval(Real, 0, 1, closed="left")],
         "metric": [
-            StrOptions(set(VALID_METRICS["brute"]) | {"whitened", "precomputed"}),
+            StrOptions(METRICS),
             callable,
         ],
         "n_jobs": [Integral, None],
@@ -206,9 +216,8 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         sizes = GroupSizes(np.bincount(groups), merges, self.min_cluster_fraction)
         n_clusters = self.n_clusters
         if n_clusters is None:
-            max_clusters = len(groups) // (self.n_neighbors + 1)
-            n_clusters = sizes.most_distinct(affinities, max_clusters)
-        if components.max() >= n_clusters:
+            n_clusters = sizes.most_distinct(affinities)
+        elif components.max() >= n_clusters:
             self._warn_of_components(components.max() + 1, n_clusters)
         cores = find_cores(sizes.start, merges, *sizes.stop(n_clusters))
         edges, self.affinities_ = ordered_edges(
@@ -239,7 +248,12 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
             The cluster of each sample; 0 is the largest.
         """
         check_is_fitted(self)
-        if n_clusters not in range(1, self.n_leaves_ + 1):
+        # True counts as 1 in Python, but is no number of clusters.
+        if (
+            isinstance(n_clusters, bool)
+            or not isinstance(n_clusters, (int, np.integer))
+            or not 1 <= n_clusters <= self.n_leaves_
+        ):
             raise ValueError(
                 f"n_clusters={n_clusters!r} must be an integer from 1 to the "
                 f"{self.n_leaves_} samples of the tree."
@@ -283,9 +297,9 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
 
     def _warn_of_components(self, n_components, n_clusters):
         warnings.warn(
-            f"The graph of n_neighbors={self.n_neighbors} falls into {n_components} "
-            f"parts that no edge joins, more than n_clusters={n_clusters}. Parts were "
-            "joined to get there; a larger n_neighbors joins them by edges.",
+            f"The graph of {self.n_neighbors} nearest neighbours falls into "
+            f"{n_components} parts that no edge joins, more than "
+            f"n_clusters={n_clusters}. The closest parts were joined to get there.",
             UserWarning,
             stacklevel=4,
         )

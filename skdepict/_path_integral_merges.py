@@ -12,6 +12,13 @@ Its leading term counts the walks of two steps::
     W(A, B) ~ z**2 T(A, B),   T(A, B) = sum over j in B of  out_A(j) * in_A(j)
     out_A(j) = sum over i in A of P[i, j],   in_A(j) = sum over i in A of P[j, i]
 
+With the i in out_A(j) weighted by the walks of the whole graph that end in them, w_i,
+and c_j = (w_j - 1) / z, a bound is (docs/method.rst derives it)::
+
+    W(A, B) <= z**2 / (1 - z) * (T(A, B) + z / sqrt(1 - z)
+               * sqrt(sum over j in B of out_A(j)**2
+                      * sum over j in B of c_j * in_A(j)**2))
+
 The sums are bilinear, so that a merge adds sparse vectors instead of inverting
 matrices. The same sums give an upper bound of the exact affinity, so that its order
 needs longer walks only for the few pairs whose bounds reach the top.
@@ -29,7 +36,7 @@ from scipy import sparse
 MAX_DENSE_SIZE = 150
 SERIES_TOLERANCE = 1e-11
 # Keeps bounds above what they bound, whatever the rounding.
-ROUNDING = 1 + 1e-9
+ROUNDING = 1 + 1e-8
 
 
 def merge_order(transitions, groups, z):
@@ -109,13 +116,15 @@ class _Sums:
     members : list of list of int
         The samples of each group.
     links : list of dict
-        ``links[a][j]`` is ``out_a(j) + 1j * in_a(j)`` for each sample j outside a that
-        an edge joins to group a. Each i in out_a(j) is weighted with the walks of the
-        whole graph that end in i, which are at least those inside of a.
+        ``links[a][j]`` is ``out_a(j) + 1j * in_a(j)``, weighted as above, for each
+        sample j outside a that an edge joins to group a. Complex numbers add two sums
+        at the price of one.
     shared : list of dict
-        ``shared[a][b]`` is ``T(a, b) + 1j * flow(a, b)``, where flow(a, b) is the sum
-        of out_a over b; b is a key of ``shared[a]`` whenever a
-        is one of ``shared[b]``.
+        ``shared[a][b]`` is T(a, b); b is a key of ``shared[a]`` whenever a is one of
+        ``shared[b]``.
+    squares : list of dict
+        ``squares[a][b]`` has the sum of out_a(j)**2 over b as its real part, and that
+        of c_j * in_a(j)**2 as its imaginary part.
     """
 
     def __init__(self, transitions, groups, z):
@@ -332,8 +341,10 @@ def sum_walks(transitions, starts, z):
     total : ndarray of the shape of starts
     """
     total, term = starts.copy(), starts
+    tolerance = SERIES_TOLERANCE * (1 - z)
     while True:
         term = z * (transitions @ term)
         total += term
-        if np.all(term.max(axis=0) <= SERIES_TOLERANCE * total.max(axis=0)):
+        # What is left out is at most term / (1 - z).
+        if np.all(term.max(axis=0) <= tolerance * total.max(axis=0)):
             return total

@@ -19,8 +19,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 MIN_COMPONENTS_FOR_UNIT_LENGTH = 8
 # Above this many rows and columns an iterative solver is faster than a dense one.
 MAX_DENSE_SIDE = 1500
-# Components of less than this share of the largest deviation are rounding errors.
-LEAST_RELATIVE_DEVIATION = 1e-6
+# Eigenvalues of a covariance are wrong by about the precision times the largest of
+# them; deviations of fewer roots of the precision than this are rounding errors.
+LEAST_DEVIATION_IN_ROOTS = 10
 
 
 class WhitenedComponents(
@@ -117,30 +118,34 @@ class WhitenedComponents(
         """
         X = self._validate(X, reset=True)
         n_components = min(self.n_components, *X.shape)
-        if sparse.issparse(X) and X.shape[1] <= self.n_components:
+        if sparse.issparse(X) and min(X.shape) <= self.n_components:
             X = X.toarray()
-        if not np.any(_ranges(X)):
-            # Nothing varies: one component of zeros.
-            self.mean_ = np.asarray(X[:1].mean(axis=0)).ravel()
-            self.components_ = np.eye(1, X.shape[1], dtype=X.dtype)
-            self.deviations_ = np.zeros(1, dtype=X.dtype)
-            self.n_components_ = 1
-            return self
         if sparse.issparse(X):
-            n_components = min(n_components, min(X.shape) - 1)
-            solver = TruncatedSVD(n_components, algorithm="arpack", random_state=0)
             self.mean_ = np.zeros(X.shape[1], dtype=X.dtype)
-            coordinates = solver.fit_transform(X)
-            deviations = coordinates.std(axis=0)
-            order = np.argsort(-deviations, kind="stable")
+            scale = float(abs(X).max()) or 1.0
+            solver = TruncatedSVD(n_components, algorithm="arpack", random_state=0)
+            deviations = solver.fit_transform(X / scale).std(axis=0)
         else:
             self.mean_ = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
-            solver = _dense_solver(X, n_components).fit(X - self.mean_)
+            scale = float(np.ptp(X, axis=0).max())
+            if scale == 0:
+                # Nothing varies: one component of zeros.
+                self.components_ = np.eye(1, X.shape[1], dtype=X.dtype)
+                self.deviations_ = np.zeros(1)
+                self.n_components_ = 1
+                return self
+            centered = X - self.mean_
+            centered /= scale
+            solver = _dense_solver(X, n_components).fit(centered)
             deviations = np.sqrt(solver.explained_variance_)
-            order = np.arange(len(deviations))
-        kept = order[deviations[order] > deviations.max() * LEAST_RELATIVE_DEVIATION]
+        order = np.argsort(-deviations, kind="stable")
+        least = LEAST_DEVIATION_IN_ROOTS * np.sqrt(np.finfo(X.dtype).eps)
+        varies = deviations[order] > deviations.max() * least
+        # The largest stays in any case.
+        varies[0] = True
+        kept = order[varies]
         self.components_ = solver.components_[kept]
-        self.deviations_ = deviations[kept]
+        self.deviations_ = deviations[kept].astype(np.float64) * scale
         self.n_components_ = len(kept)
         return self
 
@@ -163,7 +168,7 @@ class WhitenedComponents(
         scale = np.where(self.deviations_ > 0, self.deviations_, 1) ** self.whitening
         axes = (self.components_ / scale[:, None]).T.astype(X.dtype)
         if sparse.issparse(X):
-            coordinates = X @ axes - self.mean_ @ axes
+            coordinates = X @ axes - self.mean_.astype(X.dtype) @ axes
         else:
             coordinates = (X - self.mean_.astype(X.dtype)) @ axes
         unit_length = self.unit_length
@@ -199,13 +204,6 @@ def float_dtypes(X):
     """
     small = getattr(X, "dtype", None) in (np.uint8, np.int8, np.int16, np.uint16)
     return [np.float32, np.float64] if small else [np.float64, np.float32]
-
-
-def _ranges(X):
-    """The largest less the smallest value of each feature."""
-    if sparse.issparse(X):
-        return X.max(axis=0).toarray() - X.min(axis=0).toarray()
-    return np.ptp(X, axis=0)
 
 
 def _dense_solver(X, n_components):

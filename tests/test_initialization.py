@@ -125,6 +125,7 @@ def test_number_of_clusters_is_found_when_asked_for(blobs):
 def test_given_labels_and_centers_tell_the_number_of_clusters(blobs):
     X, y = blobs
     assert quick("auto", init=y.tolist()).fit(X).n_clusters_ == 3
+    assert quick("auto", init=y.astype(float)).fit(X).n_clusters_ == 3
     centers = np.stack([X[y == k].mean(axis=0) for k in range(3)])
     assert quick("auto", init=centers).fit(X).n_clusters_ == 3
 

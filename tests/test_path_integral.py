@@ -12,7 +12,7 @@ from scipy.cluster.hierarchy import dendrogram, fcluster, is_valid_linkage
 from sklearn.base import clone
 from sklearn.datasets import make_blobs, make_moons
 from sklearn.metrics import adjusted_rand_score
-from sklearn.neighbors import KNeighborsTransformer
+from sklearn.neighbors import KNeighborsTransformer, kneighbors_graph
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -75,7 +75,7 @@ samples = st.builds(
 )
 
 
-@pytest.mark.filterwarnings("ignore:The graph of n_neighbors")
+@pytest.mark.filterwarnings("ignore:The graph of")
 @given(
     X=samples,
     data=st.data(),
@@ -93,7 +93,7 @@ def test_labels_are_a_partition_into_n_clusters(X, data, fraction, bandwidth):
     assert np.all(np.diff(sizes) <= 0)
 
 
-@pytest.mark.filterwarnings("ignore:The graph of n_neighbors")
+@pytest.mark.filterwarnings("ignore:The graph of")
 @given(X=samples, data=st.data(), fraction=st.sampled_from([0, 0.1, 0.9]))
 def test_cuts_are_nested_and_start_from_the_labels(X, data, fraction):
     n_clusters = data.draw(st.integers(1, len(X)))
@@ -129,12 +129,27 @@ def test_labels_ignore_order_shift_and_scale(seed, shift, log, n_features):
 @pytest.mark.parametrize("offset", [0, 1e8])
 def test_tiny_and_far_away_data_are_clustered_like_others(offset):
     X, y = make_blobs(200, n_features=3, centers=3, random_state=0)
-    assert (
-        adjusted_rand_score(y, PathIntegralClustering(3).fit_predict(X + offset)) > 0.9
-    )
-    assert (
-        adjusted_rand_score(y, PathIntegralClustering(3).fit_predict(X * 1e-12)) > 0.9
-    )
+    model = PathIntegralClustering(3)
+    for scale in (1, 1e-12, 1e-200, 1e200):
+        labels = model.fit_predict((X + offset) * scale)
+        assert adjusted_rand_score(y, labels) > 0.9
+
+
+def test_tiny_single_precision_data_are_clustered_like_others():
+    X, y = make_blobs(200, n_features=12, centers=3, random_state=0)
+    tiny = (X * 1e-30).astype(np.float32)
+    assert adjusted_rand_score(y, PathIntegralClustering(3).fit_predict(tiny)) > 0.9
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_single_precision_does_not_add_features_that_are_not_there(seed):
+    """20 features that are made of 2."""
+    Z, _ = make_blobs(500, 2, centers=4, random_state=seed)
+    X = Z @ np.random.default_rng(seed).normal(size=(2, 20))
+    assert WhitenedComponents().fit(X.astype(np.float32)).n_components_ == 2
+    double = PathIntegralClustering(4).fit_predict(X)
+    single = PathIntegralClustering(4).fit_predict(X.astype(np.float32))
+    assert adjusted_rand_score(double, single) > 0.95
 
 
 def test_outliers_do_not_use_up_clusters():
@@ -173,11 +188,18 @@ def test_number_of_people_is_nearly_found():
     assert abs(model.n_clusters_ - 68) <= 3
 
 
-@pytest.mark.filterwarnings("ignore:The graph of n_neighbors")
+@pytest.mark.filterwarnings("ignore:The graph of")
 @given(X=samples)
 def test_number_of_clusters_is_always_found(X):
-    model = PathIntegralClustering(n_clusters=None).fit(X)
+    model = PathIntegralClustering(n_clusters=None, n_neighbors=3).fit(X)
     assert len(np.bincount(model.labels_)) == model.n_clusters_ <= len(X)
+
+
+@pytest.mark.parametrize("n_samples", [60, 100, 400])
+def test_number_of_tight_groups_is_found_in_small_data(n_samples):
+    X, y = make_blobs(n_samples, centers=5, cluster_std=0.1, random_state=1)
+    model = PathIntegralClustering(n_clusters=None, n_neighbors=8).fit(X)
+    assert adjusted_rand_score(y, model.labels_) > 0.85
 
 
 def test_precomputed_graph_gives_what_the_samples_give(few_digits):
@@ -194,6 +216,15 @@ def test_precomputed_graph_gives_what_the_samples_give(few_digits):
     distances = np.linalg.norm(coordinates[:, None] - coordinates, axis=2)
     dense = PathIntegralClustering(10, metric="precomputed").fit(distances)
     np.testing.assert_array_equal(dense.labels_, expected.labels_)
+
+
+@pytest.mark.parametrize("include_self", [True, False])
+def test_stored_distances_to_itself_make_no_difference(include_self, few_digits):
+    X = few_digits[0].reshape(300, -1)
+    graph = kneighbors_graph(X, 25, mode="distance", include_self=include_self)
+    labels = PathIntegralClustering(10, metric="precomputed").fit_predict(graph)
+    expected = PathIntegralClustering(10, metric="euclidean").fit_predict(X)
+    np.testing.assert_array_equal(labels, expected)
 
 
 def test_approximate_neighbors_will_do(digits):
@@ -294,7 +325,16 @@ def test_disconnected_precomputed_graphs_are_joined_too():
         (np.zeros((5, 2)), {"metric": "euclid"}, "The 'metric' parameter"),
         (np.zeros((5, 2)), {"min_cluster_fraction": 1}, "min_cluster_fraction"),
         (np.full((5, 2), np.nan), {}, "contains NaN"),
+        (np.eye(5), {"metric": lambda a, b: np.nan}, "distances .* not finite"),
+        (
+            np.array([[1.0, 1.0, 1.0], [1.0, 2.0, 3.0], [3.0, 1.0, 2.0]]),
+            {"metric": "correlation"},
+            "distances .* not finite. Scale X",
+        ),
+        (np.zeros((5, 2)), {"z": 1e-9}, "The 'z' parameter"),
+        (np.zeros((5, 2)), {"metric": "mahalanobis"}, "The 'metric' parameter"),
         (-np.ones((5, 5)), {"metric": "precomputed"}, "Negative values"),
+        (sparse.csr_array(-np.ones((5, 5))), {"metric": "precomputed"}, "Negative"),
         (
             sparse.csr_array(np.eye(5)[[1, 2, 3, 4, 0]]),
             {"metric": "precomputed"},
@@ -309,7 +349,7 @@ def test_bad_input_is_refused_and_says_what_to_do(X, parameters, message):
     assert not hasattr(model, "labels_")
 
 
-@pytest.mark.parametrize("n_clusters", [0, 301, -1, 2.5, "3", None])
+@pytest.mark.parametrize("n_clusters", [0, 301, -1, 2.5, 3.0, True, "3", None, [2, 3]])
 def test_cut_at_an_impossible_number_is_refused(n_clusters, few_digits):
     model = PathIntegralClustering(6).fit(few_digits[0].reshape(300, -1))
     with pytest.raises(ValueError, match="an integer from 1 to the 300 samples"):

@@ -6,7 +6,7 @@ from sklearn.datasets import make_blobs
 
 from skdepict._merge_tree import nearest_neighbor_forest
 from skdepict._neighbor_graph import nearest_neighbors, transition_matrix
-from skdepict._path_integral_merges import merge_order
+from skdepict._path_integral_merges import _Sums, merge_order
 
 # What the dense inverses leave of a smaller affinity is rounding errors.
 LEAST_AFFINITY = 1e-12
@@ -95,7 +95,7 @@ def test_affinities_are_precise_where_the_slow_twin_is():
 
 
 def test_large_groups_are_merged_like_small_ones(monkeypatch):
-    """The same with walks summed step by step instead of dense systems."""
+    """The same with sparse matrices instead of dense ones."""
     transitions, groups = graph_of(random_data(2), 8, 0.15)
     dense = merge_order(transitions, groups, 0.3)
     monkeypatch.setattr("skdepict._path_integral_merges.MAX_DENSE_SIZE", 0)
@@ -111,3 +111,19 @@ def test_merging_ends_where_no_walk_returns():
     merges, affinities = merge_order(transitions, groups, 0.01)
     assert len(merges) == groups.max() + 1 - 2
     assert np.all(np.array(affinities) > 0)
+
+
+@pytest.mark.parametrize("z", [0.01, 0.5, 0.99])
+@pytest.mark.parametrize("seed", range(4))
+def test_bounds_are_never_below_the_exact_affinities(seed, z):
+    transitions, groups = graph_of(random_data(seed), 6, 0.5)
+    sums = _Sums(transitions, groups, z)
+    n_compared = 0
+    for a, row in enumerate(sums.shared):
+        for b in row:
+            members = [np.array(sums.members[group]) for group in (a, b)]
+            exact = affinity(transitions.toarray(), z, *members)
+            if exact > LEAST_AFFINITY:
+                assert sums.bound(a, b) >= exact * (1 - 1e-6)
+                n_compared += 1
+    assert n_compared > 10
