@@ -15,6 +15,8 @@ from skdepict._merge_tree import owners_after
 
 # More of them are not looked for: it would take time, and see what is chance.
 MAX_CLUSTERS = 500
+# Pairs of neighbours are no clusters, though their affinity falls most when they merge.
+MIN_GROUPS_IN_CLUSTER = 3
 
 
 class GroupSizes:
@@ -80,13 +82,15 @@ class GroupSizes:
         Returns
         -------
         n_clusters : int
-            The k, from 2 to 500, of the largest sqrt(k) * log(a / b), where a is the
-            affinity of the merge that leaves k clusters that count, and b that of the
-            next one; 1 if there are no two groups.
+            The k, from 2 to 500 and to a third of the number of groups, of the largest
+            sqrt(k) * log(a / b), where a is the affinity of the merge that leaves k
+            clusters that count, and b that of the next one; 1 if there are no two
+            groups.
         """
-        numbers = np.arange(2, min(MAX_CLUSTERS + 1, len(self.start)) + 1)
-        if len(numbers) < 2:
+        most = min(MAX_CLUSTERS, len(self.start) // MIN_GROUPS_IN_CLUSTER)
+        if most <= 2:
             return min(2, len(self.start))
+        numbers = np.arange(2, most + 2)
         stops = [self.stop(n_clusters)[0] for n_clusters in numbers]
         with np.errstate(divide="ignore"):
             heights = np.log(affinities[stops])

@@ -114,9 +114,10 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
 
     Notes
     -----
-    For ``n_clusters=None`` it is the k from 2 to 500 of the largest
-    sqrt(k) * log(a / b), with a the affinity of the merge that leaves k clusters that
-    count, and b that of the next one. Only if all samples are one group from the start,
+    For ``n_clusters=None`` it is the k of the largest sqrt(k) * log(a / b), with a the
+    affinity of the merge that leaves k clusters that count, and b that of the next one.
+    It is looked for from 2 to 500, and to a third of the groups that samples and their
+    nearest neighbours make (about one to four samples). Only if they all are one group,
     k is 1.
 
     The affinities are exact: bounds made of sparse sums tell which few pairs need their
