@@ -137,7 +137,12 @@ class _Sums:
         for sample, group in enumerate(self._owner):
             self.members[group].append(sample)
         # Derived in docs/method.rst.
-        walks_to = sum_walks(transitions.T.tocsr(), np.ones(len(groups)), z)
+        walks_to = sum_walks(
+            transitions.T.tocsr(),
+            np.ones(len(groups)),
+            z,
+            tolerance=SERIES_TOLERANCE / len(groups),
+        )
         self._factor = z**2 / (1 - z) * ROUNDING
         self._slack = z / math.sqrt(1 - z)
         self._fill(transitions, groups, n_groups, walks_to, (walks_to - 1) / z)
@@ -324,27 +329,29 @@ class _ExactAffinity:
         return inner
 
 
-def sum_walks(transitions, starts, z):
+def sum_walks(transitions, starts, z, tolerance=SERIES_TOLERANCE):
     """The sum of (z P)^t starts over all lengths t.
 
     Parameters
     ----------
-    transitions : sparse array of shape (n_samples, n_samples)
-        P, or its transpose.
+    transitions : sparse or dense array of shape (n_samples, n_samples)
+        P, whose rows sum to at most 1, or its transpose.
     starts : ndarray of shape (n_samples,) or (n_samples, n_columns)
         Not negative.
     z : float in (0, 1)
         The discount of a step.
+    tolerance : float
+        How much may be left out, relative to the largest entry of each column; of its
+        sum for the transpose.
 
     Returns
     -------
     total : ndarray of the shape of starts
     """
     total, term = starts.copy(), starts
-    tolerance = SERIES_TOLERANCE * (1 - z)
-    while True:
-        term = z * (transitions @ term)
+    # Walks longer than n_steps weigh at most z**n_steps / (1 - z).
+    for _ in range(math.ceil(math.log(tolerance * (1 - z)) / math.log(z))):
+        term = transitions @ term
+        term *= z
         total += term
-        # What is left out is at most term / (1 - z).
-        if np.all(term.max(axis=0) <= tolerance * total.max(axis=0)):
-            return total
+    return total
