@@ -106,18 +106,14 @@ def _merges_along_edges(transitions, roots):
     forest = minimum_spanning_tree(
         sparse.csr_array((lengths, (flow.row, flow.col)), shape=(n_roots, n_roots))
     ).tocoo()
+    clusters = DisjointSet(range(n_roots))
     merges = []
-    owners = list(range(n_roots))
-
-    def owner(root):
-        while owners[root] != root:
-            root = owners[root]
-        return root
-
     for edge in np.argsort(forest.data, kind="stable"):
-        a, b = owner(int(forest.row[edge])), owner(int(forest.col[edge]))
-        owners[b] = a
-        merges.append((a, b))
+        ends = clusters[int(forest.row[edge])], clusters[int(forest.col[edge])]
+        clusters.merge(*ends)
+        # One of the two stands for both from now on.
+        a = clusters[ends[0]]
+        merges.append((a, ends[1] if a == ends[0] else ends[0]))
     return merges
 
 
