@@ -18,32 +18,33 @@ from sklearn.base import (
 )
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from skdepict._callbacks import FitEvents
 from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
 from skdepict._device import resolve_device
 from skdepict._initialization import class_means, find_n_clusters
-from skdepict._model import ClusteringModel, assign, decode_all, embed_all
+from skdepict._model import ClusteringModel, assign, embed_all
 from skdepict._objectives import TARGET_FORMS
-from skdepict._trainer import PHASES, Plan, Trainer
+from skdepict._path_integral import PathIntegralClustering
+from skdepict._prediction import PredictionMixin, float_dtype
+from skdepict._trainer import SCHEDULES, Plan, Trainer
 from skdepict._validation import check_init, check_prior, check_rows
 from skdepict.networks._build import build_autoencoder
 
 # Fewer steps of gradient descent than these teach a phase too little: small data take
-# more epochs.
-MIN_FIT_STEPS = 400
-MIN_JOINT_STEPS = 640
+# more epochs, and so do many clusters.
+MIN_FIT_STEPS = 800
+FIT_STEPS_PER_CLUSTER = 25
+MIN_JOINT_STEPS = 1280
 FIT_EPOCHS = 12
 JOINT_EPOCHS = 20
 DEFAULT_EMBEDDING_DIM = 64
-# Rows that predict and transform hold scaled at once; a multiple of INFERENCE_BATCH.
-ROWS_AT_ONCE = 8192
 
 
 class DEPICTClustering(
+    PredictionMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
@@ -59,7 +60,8 @@ class DEPICTClustering(
 
     Training has three phases: "pretrain" (the autoencoder alone), "initialise"
     (starting labels are found and the network learns them) and "joint" (target
-    distribution and network improve each other).
+    distribution and network improve each other). The last two are repeated when the
+    embedding shows better starting labels.
 
     Parameters
     ----------
@@ -97,7 +99,8 @@ class DEPICTClustering(
         Where the starting labels come from.
 
         - "path-integral": agglomerative clustering of the data by path integrals
-          [2]_, see :class:`PathIntegralClustering`.
+          [2]_, see :class:`PathIntegralClustering`, on five graphs of which the one
+          whose cluster sizes are nearest to the prior is taken.
         - "kmeans": k-means on the embedding.
         - a scikit-learn clusterer, which is cloned and fitted to the embedding. Its
           `n_clusters` (or `n_components`) is set to ours, and its `random_state` if it
@@ -116,20 +119,36 @@ class DEPICTClustering(
         The form of the target distribution Q. "square-root" is equation 6 of the
         paper, "squared" the sharper one of the authors' program.
 
+    max_rounds : int, default=2
+        How often the phases "initialise" and "joint" may be run. With
+        init="path-integral", the embedding is clustered by path integrals too, once it
+        is trained; labels whose sizes are nearer to the prior than those of the network
+        are what the next round starts from. There is no next round if they are not.
+
     pretrain_epochs : int, default=0
         Epochs of the autoencoder alone.
 
     fit_epochs : int, default=None
-        Epochs of learning the starting labels. By default 12, and more on
-        small data, for at least 400 steps of gradient descent.
+        Epochs of learning the starting labels, in each round. By default 12, and more
+        on small data, for at least 800 steps of gradient descent and 25 to a cluster.
 
     max_iter : int, default=None
-        Most epochs of the joint phase. By default 20, and more on small data, for at
-        least 640 steps.
+        Most epochs of the joint phase, in each round. By default 20, and more on small
+        data, for at least 1280 steps.
 
     tol : float, default=1e-7
         The joint phase has converged when the mean squared change of Q from one epoch
-        to the next falls below this.
+        to the next falls below this, from its second quarter on.
+
+    average_decay : float, default=0.99
+        Q comes from an exponential moving average of the weights in the joint phase,
+        with this decay a step, in [0, 1), and so does the fitted model. 0 is no
+        average.
+
+    early_stopping : bool, default=True
+        Whether to end a joint phase in which the cluster sizes drift away from the
+        prior, when KL(f || u) has grown to 1.4 times its least value and 0.0005 more,
+        and to go back to the epoch in which it was least.
 
     reconstruction_weight : float, default=0.0
         The weight of the reconstruction loss in the joint objective.
@@ -142,9 +161,16 @@ class DEPICTClustering(
         Whether the noisy pathway sees images rotated (up to 10 degrees), shifted (10 %
         of the side) and scaled (10 %) at random. No effect on tables and series.
 
+    elastic_noise : bool, default=True
+        Whether the noisy pathway sees images bent at random: the points of a 4x4 grid
+        move by up to 8 % of the side. No effect on tables and series.
+
     learning_rate : float, default=4e-3
-        The peak of Adam's learning rate in each phase; it climbs to the peak for a
-        quarter of the steps, and falls to zero along half a cosine.
+        The peak of Adam's learning rate.
+
+    schedule : {"one-cycle", "constant"}, default="one-cycle"
+        Whether in each phase the learning rate climbs to its peak for a quarter of the
+        steps and falls to zero along half a cosine, or always is at its peak.
 
     batch_size : int, default=256
         Samples per step of gradient descent. Small data sets take smaller batches,
@@ -180,11 +206,14 @@ class DEPICTClustering(
         The trained autoencoder (``network_.autoencoder``) and softmax layer
         (``network_.assignment``).
 
+    n_rounds_ : int
+        The number of rounds of the phases "initialise" and "joint".
+
     n_iter_ : int
-        The number of epochs of the joint phase.
+        The number of epochs of the joint phase, in all rounds.
 
     converged_ : bool
-        Whether the change of Q fell below `tol`.
+        Whether the change of Q fell below `tol` in the last round.
 
     history_ : list of dict
         One entry per epoch, ready for :class:`pandas.DataFrame`: "phase", "epoch"
@@ -251,14 +280,19 @@ class DEPICTClustering(
         ],
         "prior": ["array-like", None],
         "target": [StrOptions(set(TARGET_FORMS))],
+        "max_rounds": [Interval(Integral, 1, None, closed="left")],
         "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],
         "fit_epochs": [Interval(Integral, 0, None, closed="left"), None],
         "max_iter": [Interval(Integral, 0, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "average_decay": [Interval(Real, 0, 1, closed="left")],
+        "early_stopping": ["boolean"],
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "affine_noise": ["boolean"],
+        "elastic_noise": ["boolean"],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions(set(SCHEDULES))],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "random_state": ["random_state"],
@@ -275,14 +309,19 @@ class DEPICTClustering(
         init="path-integral",
         prior=None,
         target="squared",
+        max_rounds=2,
         pretrain_epochs=0,
         fit_epochs=None,
         max_iter=None,
         tol=1e-7,
+        average_decay=0.99,
+        early_stopping=True,
         reconstruction_weight=0.0,
         dropout=0.1,
         affine_noise=True,
+        elastic_noise=True,
         learning_rate=4e-3,
+        schedule="one-cycle",
         batch_size=256,
         device="auto",
         random_state=None,
@@ -295,18 +334,52 @@ class DEPICTClustering(
         self.init = init
         self.prior = prior
         self.target = target
+        self.max_rounds = max_rounds
         self.pretrain_epochs = pretrain_epochs
         self.fit_epochs = fit_epochs
         self.max_iter = max_iter
         self.tol = tol
+        self.average_decay = average_decay
+        self.early_stopping = early_stopping
         self.reconstruction_weight = reconstruction_weight
         self.dropout = dropout
         self.affine_noise = affine_noise
+        self.elastic_noise = elastic_noise
         self.learning_rate = learning_rate
+        self.schedule = schedule
         self.batch_size = batch_size
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+
+    @classmethod
+    def as_published(cls, n_clusters=8, **parameters):
+        """The method as its paper describes it, without what this package adds.
+
+        As many units in the embedding as clusters; an autoencoder trained at first,
+        whose embedding is clustered by path integrals on one graph; Q of equation 6
+        from the weights as they are; dropout as the only noise; the reconstruction loss
+        throughout; Adam at 1e-4 in batches of 100; an end when Q changes by less than
+        1e-7. The epochs are fewer than the authors', for an afternoon on a CPU.
+
+        Parameters
+        ----------
+        n_clusters : int, default=8
+            The number of clusters.
+
+        **parameters
+            Further parameters of the class; they override those of the paper.
+
+        Returns
+        -------
+        model : DEPICTClustering
+            Not fitted.
+
+        References
+        ----------
+        Dizaji et al., ICCV 2017, :arxiv:`1704.06327`, sections 3 and 4.
+        """
+        return cls(n_clusters, **(_published(n_clusters) | parameters))
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
@@ -354,7 +427,7 @@ class DEPICTClustering(
         n_clusters, init = self.n_clusters, self.init
         if n_clusters == "auto":
             check_prior(self.prior, n_clusters)
-            n_clusters, init = find_n_clusters(init, rows)
+            n_clusters = find_n_clusters(init, rows)
         if len(rows) < n_clusters:
             raise ValueError(
                 f"n_samples={len(rows)} should be >= n_clusters={n_clusters}. "
@@ -382,17 +455,20 @@ class DEPICTClustering(
         samples = Samples(rows, self._input_format, device)
         plan = self._plan(len(rows), n_clusters, init, prior, seed, layout)
         trainer = Trainer(model, samples, plan)
-        events = FitEvents(self, X, y, len(PHASES), lambda: fitted_so_far(trainer))
+        events = FitEvents(
+            self, X, y, 1 + 2 * self.max_rounds, lambda: fitted_so_far(trainer)
+        )
         outcome = trainer.run(events)
 
         self.n_clusters_ = n_clusters
         self.network_ = model
         self.history_ = outcome.history
+        self.n_rounds_ = outcome.n_rounds
         self.n_iter_ = outcome.n_iter
         self.converged_ = outcome.converged
         embedding = embed_all(model, samples)
         self.labels_ = assign(model, embedding).argmax(dim=1).numpy()
-        self.embedding_ = embedding.cpu().numpy().astype(_float_dtype(rows))
+        self.embedding_ = embedding.cpu().numpy().astype(float_dtype(rows))
         self.cluster_centers_ = class_means(self.embedding_, self.labels_, n_clusters)
         self._warn_of(outcome)
         events.end()
@@ -416,124 +492,6 @@ class DEPICTClustering(
         """
         return self.fit(X, y).embedding_
 
-    def predict(self, X):
-        """Predict the cluster of each sample.
-
-        Parameters
-        ----------
-        X : array-like
-            Samples of the shape that `fit` saw, or their flattened rows.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The most probable cluster of each sample.
-        """
-        return self._probabilities(X)[0].argmax(dim=1).numpy()
-
-    def predict_proba(self, X):
-        """Predict the probability of each cluster for each sample.
-
-        Parameters
-        ----------
-        X : array-like
-            Samples of the shape that `fit` saw, or their flattened rows.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_clusters)
-            Rows sum to 1; the largest entry of a row is at its label.
-        """
-        probabilities, dtype = self._probabilities(X)
-        return probabilities.numpy().astype(dtype)
-
-    def transform(self, X):
-        """Embed samples.
-
-        Parameters
-        ----------
-        X : array-like
-            Samples of the shape that `fit` saw, or their flattened rows.
-
-        Returns
-        -------
-        embedding : ndarray of shape (n_samples, embedding_dim)
-            The clean pathway's embedding. The row of a sample does not depend on the
-            other samples it is passed with.
-        """
-        embedding, dtype = self._embed(X)
-        return embedding.numpy().astype(dtype)
-
-    def inverse_transform(self, X):
-        """Decode embeddings into samples.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, embedding_dim)
-            Embeddings, such as `transform` returns or `cluster_centers_`.
-
-        Returns
-        -------
-        X_original : ndarray of shape (n_samples, ...)
-            Samples in the units and the shape that `fit` saw. The decoder learns to
-            reconstruct only where `pretrain_epochs` or `reconstruction_weight` is
-            positive.
-        """
-        check_is_fitted(self)
-        embedding = check_array(X, dtype=[np.float64, np.float32], input_name="X")
-        if embedding.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"X has {embedding.shape[1]} columns, but the embedding of this "
-                f"{type(self).__name__} has {self._n_features_out}. Pass what "
-                "transform returned."
-            )
-        device = resolve_device(self.device)
-        decoded = decode_all(
-            self.network_.to(device),
-            torch.as_tensor(embedding, dtype=torch.float32, device=device),
-        )
-        return self._input_format.restore(decoded.cpu().numpy()).astype(embedding.dtype)
-
-    def score(self, X, y=None):
-        """How sure the model is of where it puts X.
-
-        Parameters
-        ----------
-        X : array-like
-            Samples of the shape that `fit` saw, or their flattened rows.
-
-        y : Ignored
-            Not used, present for API consistency.
-
-        Returns
-        -------
-        score : float
-            Mean log-probability of the samples' clusters: 0 if all are certain, below
-            otherwise. Compare it at equal `n_clusters` only.
-        """
-        probabilities, _ = self._probabilities(X)
-        return probabilities.amax(dim=1).log().mean().item()
-
-    def _embed(self, X):
-        """Check and embed X; return a CPU tensor and the dtype that results take."""
-        check_is_fitted(self)
-        device = resolve_device(self.device)
-        rows, _ = check_rows(self, X, self._input_format.sample_shape)
-        model = self.network_.to(device)
-        embedding = [
-            embed_all(
-                model,
-                Samples(rows[start : start + ROWS_AT_ONCE], self._input_format, device),
-            ).cpu()
-            for start in range(0, len(rows), ROWS_AT_ONCE)
-        ]
-        return torch.cat(embedding), _float_dtype(rows)
-
-    def _probabilities(self, X):
-        """Check X and predict; return a CPU tensor and the dtype that results take."""
-        embedding, dtype = self._embed(X)
-        return assign(self.network_, embedding), dtype
-
     def _embedding_dim(self, n_clusters):
         if self.embedding_dim is None:
             return max(DEFAULT_EMBEDDING_DIM, n_clusters)
@@ -544,7 +502,8 @@ class DEPICTClustering(
         n_batches = math.ceil(n_samples / batch_size)
         fit_epochs, max_iter = self.fit_epochs, self.max_iter
         if fit_epochs is None:
-            fit_epochs = max(FIT_EPOCHS, math.ceil(MIN_FIT_STEPS / n_batches))
+            n_steps = max(MIN_FIT_STEPS, FIT_STEPS_PER_CLUSTER * n_clusters)
+            fit_epochs = max(FIT_EPOCHS, math.ceil(n_steps / n_batches))
         if max_iter is None:
             max_iter = max(JOINT_EPOCHS, math.ceil(MIN_JOINT_STEPS / n_batches))
         return Plan(
@@ -560,7 +519,12 @@ class DEPICTClustering(
             reconstruction_weight=self.reconstruction_weight,
             dropout=self.dropout,
             affine_noise=self.affine_noise and layout.kind == "image",
+            elastic_noise=self.elastic_noise and layout.kind == "image",
+            schedule=self.schedule,
+            max_rounds=self.max_rounds,
             tol=self.tol,
+            average_decay=self.average_decay,
+            early_stopping=self.early_stopping,
             seed=seed,
             verbose=self.verbose,
         )
@@ -591,10 +555,6 @@ class DEPICTClustering(
         ]
         return {name: self.__dict__.pop(name) for name in names}
 
-    @property
-    def _n_features_out(self):
-        return self.network_.assignment.in_features
-
     def __getstate__(self):
         # On the CPU, so that what was fitted on a GPU opens on a machine without one.
         state = dict(super().__getstate__())
@@ -613,6 +573,26 @@ class DEPICTClustering(
         return tags
 
 
+def _published(n_clusters):
+    return {
+        "embedding_dim": n_clusters,
+        "init": PathIntegralClustering(n_clusters, metric="euclidean"),
+        "target": "square-root",
+        "max_rounds": 1,
+        "pretrain_epochs": 50,
+        "fit_epochs": 20,
+        "max_iter": 50,
+        "average_decay": 0.0,
+        "early_stopping": False,
+        "reconstruction_weight": 1.0,
+        "affine_noise": False,
+        "elastic_noise": False,
+        "learning_rate": 1e-4,
+        "schedule": "constant",
+        "batch_size": 100,
+    }
+
+
 def fitted_so_far(trainer):
     """The attributes of an estimator as if the fit had stopped here, for callbacks."""
     if not trainer.has_clusters:
@@ -629,7 +609,3 @@ def _own_generator(network, device):
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         yield
-
-
-def _float_dtype(rows):
-    return np.float64 if rows.dtype == np.float64 else np.float32

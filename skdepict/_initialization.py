@@ -1,11 +1,22 @@
 """From data to starting labels and starting softmax weights."""
 
+import math
+
 import numpy as np
+from scipy.special import rel_entr
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.utils import check_array
 
+from skdepict._merge_tree import most_even_cut
 from skdepict._path_integral import PathIntegralClustering
+from skdepict._whitened_components import WhitenedComponents
+
+# Which of these suits the data differs from one to the next, so all are tried.
+WHITENINGS = (0.0, 0.3, 0.6, 0.8, 1.0)
+# A tree may be cut at different heights, but no lower than at this many clusters for
+# each that is asked for.
+PARTS_PER_CLUSTER = 1.25
 
 
 def find_n_clusters(init, rows):
@@ -22,18 +33,68 @@ def find_n_clusters(init, rows):
     Returns
     -------
     n_clusters : int
-    init : str, estimator, array-like or ndarray
-        The labels that were found on the way, where they are what init asks for.
     """
     if not isinstance(init, str) and not hasattr(init, "fit_predict"):
         array = check_array(init, ensure_2d=False, allow_nd=True, input_name="init")
-        return (len(array) if array.ndim > 1 else max(int(array.max()) + 1, 1)), init
-    clusters = PathIntegralClustering(n_clusters=None).fit(rows)
-    found = clusters.labels_ if init == "path-integral" else init
-    return clusters.n_clusters_, found
+        return len(array) if array.ndim > 1 else max(int(array.max()) + 1, 1)
+    return PathIntegralClustering(n_clusters=None).fit(rows).n_clusters_
 
 
-def initial_labels(init, n_clusters, rows, embedding, random_state):
+def path_integral_labels(points, n_clusters, prior):
+    """The labels nearest to the prior among those of several graphs.
+
+    Agglomerative clustering by path integrals on components of the points, whitened to
+    several degrees. Of the labels that come out, those of the least KL(f || u) are
+    taken: the term of the objective that asks for no network. Where the prior is
+    uniform, each merge tree is cut where the sizes are most even.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, n_features)
+    n_clusters : int
+        At most n_samples.
+    prior : ndarray of shape (n_clusters,)
+        Expected frequencies u of the clusters, in any order.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+        Values in 0 to n_clusters - 1.
+    divergence : float
+        Their KL(f || u).
+    """
+    n_parts = n_clusters
+    if np.ptp(prior) == 0:
+        n_parts = min(math.ceil(PARTS_PER_CLUSTER * n_clusters), len(points))
+    candidates = []
+    components = WhitenedComponents().fit(points)
+    for whitening in WHITENINGS:
+        coordinates = components.set_params(whitening=whitening).transform(points)
+        tree = PathIntegralClustering(n_parts, metric="euclidean").fit(coordinates)
+        labels = most_even_cut(tree.children_, n_parts, n_clusters)
+        candidates.append((size_divergence(labels, prior), labels))
+    divergence, labels = min(candidates, key=lambda candidate: candidate[0])
+    return labels, divergence
+
+
+def size_divergence(labels, prior):
+    """KL(f || u) in nats of the sizes of clusters from a prior, whatever their order.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+    prior : ndarray of shape (n_clusters,)
+
+    Returns
+    -------
+    divergence : float
+        0 where the clusters have the prior's sizes.
+    """
+    frequencies = np.bincount(labels, minlength=len(prior)) / len(labels)
+    return float(rel_entr(np.sort(frequencies), np.sort(prior)).sum())
+
+
+def initial_labels(init, n_clusters, rows, embedding, prior, random_state):
     """Label the samples before the network does.
 
     Parameters
@@ -49,6 +110,8 @@ def initial_labels(init, n_clusters, rows, embedding, random_state):
     embedding : callable
         Returns the embedding, an ndarray of shape (n_samples, embedding_dim). "kmeans"
         and clusterers work on it.
+    prior : ndarray of shape (n_clusters,)
+        Expected frequencies of the clusters. "path-integral" is guided by it.
     random_state : int
         Seed of the method.
 
@@ -65,7 +128,7 @@ def initial_labels(init, n_clusters, rows, embedding, random_state):
     if isinstance(init, np.ndarray):
         return init if init.ndim == 1 else _nearest_center(rows(), init)
     if init == "path-integral":
-        return PathIntegralClustering(n_clusters).fit_predict(rows())
+        return path_integral_labels(rows(), n_clusters, prior)[0]
     if init == "kmeans":
         clusterer = KMeans(n_clusters, n_init=10, random_state=random_state)
         return clusterer.fit_predict(embedding())

@@ -184,19 +184,92 @@ def cut_children(children, n_clusters):
     labels : ndarray of shape (n_samples,)
         0 is the largest cluster, n_clusters - 1 the smallest.
     """
+    kept = np.arange(len(children)) < len(children) + 1 - n_clusters
+    return _labels_of_merges(children, kept)
+
+
+def most_even_cut(children, n_parts, n_clusters):
+    """Labels of the samples at the cut of a merge tree with the most even sizes.
+
+    Not every branch is cut at the same height: of all ways to take n_clusters branches
+    that hold the n_parts last ones between them, the one of least KL(f || u) from the
+    uniform distribution u.
+
+    Parameters
+    ----------
+    children : ndarray of shape (n_samples - 1, 2)
+    n_parts : int
+        The clusters that are only joined, never split; from n_clusters to n_samples.
+    n_clusters : int
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+        0 is the largest cluster, n_clusters - 1 the smallest.
+    """
     n_samples = len(children) + 1
-    n_merges = n_samples - n_clusters
-    nodes = np.arange(n_samples, n_samples + n_merges)
+    n_lower = n_samples - n_parts
+    counts = np.ones(2 * n_samples - 1)
+    for node, (a, b) in enumerate(children.tolist(), start=n_samples):
+        counts[node] = counts[a] + counts[b]
+    frequencies = counts / n_samples
+    # KL(f || u) is a sum over the clusters of f log f, up to a constant.
+    alone = frequencies * np.log(frequencies)
+    # least[node][m]: the smallest sum if the node is cut into m + 1 clusters, and
+    # left[node][m] how many of them its first child has.
+    least: dict[int, np.ndarray] = {}
+    left: dict[int, np.ndarray] = {}
+    for node in range(n_samples + n_lower, 2 * n_samples - 1):
+        first, second = (
+            least.get(child, alone[child : child + 1])
+            for child in children[node - n_samples]
+        )
+        size = min(len(first) + len(second), n_clusters)
+        sums = np.full((len(first), size), np.inf)
+        for m, value in enumerate(first[: size - 1]):
+            stop = min(size, m + 1 + len(second))
+            sums[m, m + 1 : stop] = value + second[: stop - m - 1]
+        least[node] = sums.min(axis=0)
+        left[node] = sums.argmin(axis=0)
+        least[node][0] = alone[node]
+    kept = np.arange(len(children)) < n_lower
+    branches = [(2 * n_samples - 2, n_clusters - 1)]
+    while branches:
+        node, m = branches.pop()
+        if m == 0:
+            _keep_branch(kept, children, node)
+        else:
+            first, second = children[node - n_samples]
+            n_first = left[node][m]
+            branches += [(first, n_first), (second, m - 1 - n_first)]
+    return _labels_of_merges(children, kept)
+
+
+def _keep_branch(kept, children, node):
+    """Mark the merges that make a node."""
+    nodes = [node]
+    while nodes:
+        merge = nodes.pop() - len(children) - 1
+        if merge >= 0 and not kept[merge]:
+            kept[merge] = True
+            nodes += children[merge].tolist()
+
+
+def _labels_of_merges(children, kept):
+    """Labels of the samples when only some merges are made, the largest cluster 0."""
+    n_samples = len(children) + 1
+    merges = np.flatnonzero(kept)
     graph = sparse.csr_array(
         (
-            np.ones(2 * n_merges),
-            (np.repeat(nodes, 2), children[:n_merges].ravel()),
+            np.ones(2 * len(merges)),
+            (np.repeat(n_samples + merges, 2), children[merges].ravel()),
         ),
-        shape=(n_samples + n_merges, n_samples + n_merges),
+        shape=(2 * n_samples - 1, 2 * n_samples - 1),
     )
     found = connected_components(graph, directed=False)[1][:n_samples]
-    rank = np.empty(n_clusters, dtype=np.intp)
-    rank[np.argsort(-np.bincount(found), kind="stable")] = np.arange(n_clusters)
+    names, found = np.unique(found, return_inverse=True)
+    rank = np.empty(len(names), dtype=np.intp)
+    rank[np.argsort(-np.bincount(found), kind="stable")] = np.arange(len(names))
     return rank[found]
 
 

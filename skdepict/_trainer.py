@@ -1,5 +1,6 @@
 """The three phases of DEPICT as one loop: pretrain, initialise, joint."""
 
+import copy
 import logging
 import math
 from contextlib import contextmanager
@@ -9,11 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from skdepict._device import training_precision
-from skdepict._initialization import class_means, initial_labels, order_by_prior
+from skdepict._initialization import (
+    class_means,
+    initial_labels,
+    order_by_prior,
+    path_integral_labels,
+    size_divergence,
+)
 from skdepict._model import assign, embed_all
-from skdepict._noise import Dropout, no_corruption, random_affine
+from skdepict._noise import Dropout, distort, no_corruption
 from skdepict._objectives import (
     clustering_loss,
     prior_divergence,
@@ -23,10 +31,15 @@ from skdepict._objectives import (
 
 logger = logging.getLogger("skdepict")
 
-PHASES = ("pretrain", "initialise", "joint")
-
 # The share of a phase's steps in which the learning rate climbs to its peak.
 WARM_UP = 0.25
+# The joint phase is ended when KL(f || u) has grown by this factor and by so much more:
+# samples that clusters lose to each other step by step do not come back.
+MAX_GROWTH = 1.4
+MAX_RISE = 5e-4  # nats; cluster sizes that are 3 % off
+# New starting labels must be nearer to the prior than the network's by this factor.
+# Smaller gains are chance.
+NEARER = 0.9
 
 
 @dataclass(frozen=True)
@@ -37,14 +50,19 @@ class Plan:
     init: Any
     prior: np.ndarray | None
     target_form: str
+    max_rounds: int
     pretrain_epochs: int
     fit_epochs: int
     max_iter: int
     batch_size: int
     learning_rate: float
+    schedule: str
     dropout: float
     affine_noise: bool
+    elastic_noise: bool
     tol: float
+    average_decay: float
+    early_stopping: bool
     seed: int
     reconstruction_weight: float
     verbose: int = 0
@@ -56,6 +74,7 @@ class Outcome:
 
     history: list = field(default_factory=list)
     n_iter: int = 0
+    n_rounds: int = 0
     converged: bool = False
     interrupted: bool = False
 
@@ -82,10 +101,10 @@ class Trainer:
         self._order = torch.Generator().manual_seed(plan.seed)
         self._noise = torch.Generator(samples.device).manual_seed(plan.seed)
         self._dropout = Dropout(plan.dropout, self._noise)
-        frequencies = plan.prior
-        if frequencies is None:
-            frequencies = np.full(plan.n_clusters, 1.0 / plan.n_clusters)
-        self._prior = torch.as_tensor(frequencies, dtype=torch.float64)
+        self._frequencies = plan.prior
+        if plan.prior is None:
+            self._frequencies = np.full(plan.n_clusters, 1.0 / plan.n_clusters)
+        self._prior = torch.as_tensor(self._frequencies, dtype=torch.float64)
         self._reconstruction_loss = getattr(
             model.autoencoder, "reconstruction_loss", default_reconstruction_loss
         )
@@ -113,11 +132,20 @@ class Trainer:
         self.events = events
         with self._interruptible():
             self._pretrain()
-        labels = self._initialise()
-        with self._interruptible():
-            self._fit_to_labels(labels)
-        with self._interruptible():
-            self._train_jointly()
+        labels = self._initial_labels()
+        best = math.inf, self.model.state_dict()
+        while labels is not None:
+            self._start_from(labels)
+            with self._interruptible():
+                self._fit_to_labels(labels)
+            with self._interruptible():
+                self._train_jointly()
+            self.outcome.n_rounds += 1
+            divergence = size_divergence(self._labels(), self._frequencies)
+            if divergence < best[0]:
+                best = divergence, copy.deepcopy(self.model.state_dict())
+            labels = self._labels_nearer_to_prior(divergence)
+        self.model.load_state_dict(best[1])
         self.model.eval()
         return self.outcome
 
@@ -126,37 +154,41 @@ class Trainer:
         for _ in self._epochs("pretrain", self.plan.pretrain_epochs):
             pass
 
-    def _initialise(self):
-        """Phase 2, first half: starting labels, and the softmax layer from them."""
+    def _initial_labels(self):
+        """Phase 2, first part: starting labels."""
         plan = self.plan
-        embedding = None
-
-        def embed():
-            nonlocal embedding
-            if embedding is None:
-                embedding = embed_all(self.model, self.samples).cpu().numpy()
-            return embedding
-
         given = isinstance(plan.init, np.ndarray)
         method = "kmeans" if self.outcome.interrupted and not given else plan.init
         try:
-            labels = initial_labels(
-                method, plan.n_clusters, self.samples.rows, embed, plan.seed
-            )
+            labels = self._labels_by(method)
         except KeyboardInterrupt:
             self.outcome.interrupted = True
-            labels = initial_labels(
-                "kmeans", plan.n_clusters, self.samples.rows, embed, plan.seed
-            )
+            labels = self._labels_by("kmeans")
         if plan.prior is not None and not given:
             labels = order_by_prior(labels, plan.prior)
-        centers = class_means(embed(), labels, plan.n_clusters)
-        self.model.set_centers(torch.as_tensor(centers, device=self.samples.device))
-        self.has_clusters = True
         return labels
 
+    def _labels_by(self, method):
+        return initial_labels(
+            method,
+            self.plan.n_clusters,
+            self.samples.rows,
+            self._embedding,
+            self._frequencies,
+            self.plan.seed,
+        )
+
+    def _embedding(self):
+        return embed_all(self.model, self.samples).cpu().numpy()
+
+    def _start_from(self, labels):
+        """Phase 2, second part: the softmax layer starts at the means of the labels."""
+        centers = class_means(self._embedding(), labels, self.plan.n_clusters)
+        self.model.set_centers(torch.as_tensor(centers, device=self.samples.device))
+        self.has_clusters = True
+
     def _fit_to_labels(self, labels):
-        """Phase 2, second half: network and softmax layer learn the starting labels."""
+        """Phase 2, third part: network and softmax layer learn the starting labels."""
         targets = functional.one_hot(
             torch.as_tensor(labels, dtype=torch.int64), self.plan.n_clusters
         )
@@ -166,24 +198,77 @@ class Trainer:
 
     def _train_jointly(self):
         """Phase 3: Q from the clean pathway, then an epoch towards it, in turns."""
-        previous = self._target_distribution()
+        averaged = AveragedModel(
+            self.model, multi_avg_fn=get_ema_multi_avg_fn(self.plan.average_decay)
+        )
+        averaged.update_parameters(self.model)
+        previous = self._target_distribution(averaged.module)
+        lowest = prior_divergence(previous, self._prior).item()
+        best = copy.deepcopy(self.model.state_dict())
         targets = previous.float().to(self.samples.device)
-        for epoch in self._epochs("joint", self.plan.max_iter, targets):
-            current = self._target_distribution()
-            change = (current - previous).square().mean().item()
-            targets.copy_(current)
-            previous = current
-            divergence = prior_divergence(current, self._prior).item()
-            epoch.record["prior_divergence"] = divergence
-            epoch.record["target_change"] = change
-            self.outcome.n_iter += 1
-            self.outcome.converged = epoch.stop = change < self.plan.tol
+        try:
+            for epoch in self._epochs(
+                "joint", self.plan.max_iter, targets, averaged.update_parameters
+            ):
+                current = self._target_distribution(averaged.module)
+                change = (current - previous).square().mean().item()
+                targets.copy_(current)
+                previous = current
+                divergence = prior_divergence(current, self._prior).item()
+                epoch.record["prior_divergence"] = divergence
+                epoch.record["target_change"] = change
+                self.outcome.n_iter += 1
+                # While the learning rate climbs, Q says little about convergence.
+                climbing = epoch.record["epoch"] < WARM_UP * self.plan.max_iter
+                self.outcome.converged = change < self.plan.tol and not climbing
+                drifting = (
+                    self.plan.early_stopping
+                    and divergence > MAX_GROWTH * lowest + MAX_RISE
+                )
+                epoch.stop = self.outcome.converged or drifting
+                if divergence < lowest:
+                    lowest = divergence
+                    best = copy.deepcopy(averaged.module.state_dict())
+                if drifting:
+                    averaged.module.load_state_dict(best)
+        finally:
+            self.model.load_state_dict(averaged.module.state_dict())
 
-    def _target_distribution(self):
-        probabilities = assign(self.model, embed_all(self.model, self.samples))
+    def _target_distribution(self, model):
+        probabilities = assign(model, embed_all(model, self.samples))
         return target_distribution(probabilities, self._prior, self.plan.target_form)
 
-    def _epochs(self, phase, n_epochs, targets=None):
+    def _labels(self):
+        embedding = embed_all(self.model, self.samples)
+        return assign(self.model, embedding).argmax(dim=1).numpy()
+
+    def _labels_nearer_to_prior(self, divergence):
+        """Starting labels for another round, or None if there is to be none.
+
+        Clusters that the first graph had mixed up may lie apart in the embedding.
+
+        Parameters
+        ----------
+        divergence : float
+            KL(f || u) of the labels that the network gives.
+        """
+        plan = self.plan
+        by_path_integral = isinstance(plan.init, str) and plan.init == "path-integral"
+        last = self.outcome.interrupted or self.outcome.n_rounds == plan.max_rounds
+        if last or not by_path_integral:
+            return None
+        try:
+            labels, new_divergence = path_integral_labels(
+                self._embedding(), plan.n_clusters, self._frequencies
+            )
+        except KeyboardInterrupt:
+            self.outcome.interrupted = True
+            return None
+        if new_divergence > NEARER * divergence - MAX_RISE:
+            return None
+        return labels if plan.prior is None else order_by_prior(labels, plan.prior)
+
+    def _epochs(self, phase, n_epochs, targets=None, after_step=lambda model: None):
         """Train epoch by epoch, yielding after each so that the phase can add to it."""
         if self.outcome.interrupted or n_epochs == 0:
             return
@@ -191,7 +276,8 @@ class Trainer:
         peak = self.plan.learning_rate
         optimizer = torch.optim.Adam(self.model.parameters(), lr=peak, fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: one_cycle(step, n_epochs * n_batches)
+            optimizer,
+            lambda step: SCHEDULES[self.plan.schedule](step, n_epochs * n_batches),
         )
         self.events.begin_phase(phase, n_epochs)
         for number in range(n_epochs):
@@ -205,6 +291,7 @@ class Trainer:
                 sum(terms).backward()
                 optimizer.step()
                 schedule.step()
+                after_step(self.model)
                 losses += len(index) * torch.stack(terms).detach()
             epoch = Epoch(phase, number, *(losses / len(self.samples)).tolist())
             self._check_finite(epoch)
@@ -223,16 +310,17 @@ class Trainer:
             phase, self.plan.reconstruction_weight
         )
         target_within_batch = self._target_within_batch and phase == "joint"
-        noisy_x = random_affine(x, self._noise) if self.plan.affine_noise else x
+        noisy_x = distort(
+            x, self._noise, self.plan.affine_noise, self.plan.elastic_noise
+        )
         with training_precision(x.device):
             noisy = network.encode(noisy_x, self._dropout)
             logits = assignment(noisy[-1])
             if weight:
                 decoded = network.decode(noisy[-1])
             if weight or target_within_batch:
-                with torch.no_grad():
-                    clean = network.encode(x, no_corruption)
-                    clean_logits = assignment(clean[-1])
+                clean = self._encode_clean(x)
+                clean_logits = assignment(clean[-1]).detach()
         reconstruction = clustering = x.new_zeros(())
         if weight:
             reconstruction = weight * self._reconstruction_loss(
@@ -252,6 +340,10 @@ class Trainer:
                 batch_targets, logits.float().log_softmax(dim=1)
             )
         return reconstruction, clustering
+
+    @torch.no_grad()
+    def _encode_clean(self, x):
+        return self.model.autoencoder.encode(x, no_corruption)
 
     def _check_finite(self, epoch):
         loss = epoch.record["loss"]
@@ -304,3 +396,6 @@ def one_cycle(step, total):
     if position < WARM_UP:
         return position / WARM_UP
     return 0.5 * (1 + math.cos(math.pi * (position - WARM_UP) / (1 - WARM_UP)))
+
+
+SCHEDULES = {"one-cycle": one_cycle, "constant": lambda step, total: 1.0}

@@ -11,32 +11,39 @@ from skdepict.benchmark.data import load
 from skdepict.benchmark.growth import grow, summarise_growth
 from skdepict.benchmark.methods import METHODS
 from skdepict.benchmark.processes import describe_run
+from skdepict.benchmark.suites import SUITES, run_suite
 
 DEFAULT_METHODS = "kmeans,gmm,depict"
 DEFAULT_SIZES = "10000,20000,40000,70000"
 
 
-def parse_arguments(argv=None):
-    """Read the command line."""
+def make_parser():
+    """The options of the command."""
     parser = argparse.ArgumentParser(
         prog="python -m skdepict.benchmark",
-        description="Measure clusterers on the X (and y) of an .npz file.",
+        description="Measure clusterers on the X (and y) of an .npz file (--data), or "
+        "on the data sets of a study (--suite paper or ablation, and --data-dir).",
     )
-    parser.add_argument("--data", required=True, help=".npz file with X, and maybe y")
+    parser.add_argument("--data", help=".npz file with X, and maybe y")
     parser.add_argument("--subset", choices=("all", "train", "test"), default="all")
     parser.add_argument(
         "--suite",
-        choices=("compare", "growth"),
+        choices=("compare", "growth", *SUITES),
         default="compare",
-        help="compare methods (default), or how the cost of PathIntegralClustering "
-        "grows with the number of samples",
+        help="compare methods on one file (default); growth: how the cost of "
+        "PathIntegralClustering grows with the number of samples; paper: the study of "
+        "many data sets; ablation: what each part of DEPICTClustering adds",
     )
     parser.add_argument(
         "--methods",
-        default=DEFAULT_METHODS,
-        help=f"comma-separated, of {', '.join(METHODS)} (default: {DEFAULT_METHODS})",
+        help=f"comma-separated, of {', '.join(METHODS)} (default: {DEFAULT_METHODS}, "
+        "or those of the suite that are installed)",
     )
-    parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ... (3)")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        help="seeds 0, 1, ... (default: 3, or the number of the suite)",
+    )
     parser.add_argument(
         "--sizes",
         default=DEFAULT_SIZES,
@@ -46,22 +53,48 @@ def parse_arguments(argv=None):
         "--n-clusters", type=int, help="default: the number of classes in y"
     )
     parser.add_argument(
-        "--output",
-        default="benchmark",
-        help="where to write OUTPUT.csv and OUTPUT.md (default: benchmark)",
+        "--data-dir",
+        help="folder of the data sets of --suite paper and ablation; those that are "
+        "missing are left out",
     )
+    parser.add_argument(
+        "--sets",
+        help="comma-separated data sets of --suite paper and ablation (default: all)",
+    )
+    parser.add_argument(
+        "--output",
+        help="where to write OUTPUT.csv and OUTPUT.md, and OUTPUT.png of a suite of "
+        "many data sets; such a suite goes on with the rows that OUTPUT.csv has "
+        "(default: benchmark, or the name of the suite)",
+    )
+    return parser
+
+
+def parse_arguments(argv=None):
+    """Read the command line."""
+    parser = make_parser()
     arguments = parser.parse_args(argv)
-    arguments.methods = arguments.methods.split(",")
-    unknown = set(arguments.methods) - set(METHODS)
-    if unknown:
-        parser.error(f"unknown methods {sorted(unknown)}; known: {list(METHODS)}")
+    of_study = arguments.suite in SUITES
+    if (arguments.data_dir if of_study else arguments.data) is None:
+        needed = "--data-dir" if of_study else "--data"
+        parser.error(f"--suite {arguments.suite} needs {needed}")
+    if not of_study:
+        arguments.methods = arguments.methods or DEFAULT_METHODS
+        arguments.seeds = 3 if arguments.seeds is None else arguments.seeds
+    if arguments.methods is not None:
+        arguments.methods = arguments.methods.split(",")
+        unknown = set(arguments.methods) - set(METHODS)
+        if unknown:
+            parser.error(f"unknown methods {sorted(unknown)}; known: {list(METHODS)}")
     try:
         arguments.sizes = [int(size) for size in arguments.sizes.split(",")]
     except ValueError:
         parser.error(f"--sizes {arguments.sizes} must be integers and commas")
+    if arguments.output is None:
+        arguments.output = arguments.suite if of_study else "benchmark"
     if not Path(arguments.output).parent.is_dir():
         parser.error(f"--output {arguments.output}: its folder does not exist")
-    if arguments.seeds < 1:
+    if arguments.seeds is not None and arguments.seeds < 1:
         parser.error(f"--seeds {arguments.seeds} must be at least 1")
     return parser, arguments
 
@@ -69,6 +102,12 @@ def parse_arguments(argv=None):
 def main(argv=None):
     """Run the command."""
     parser, arguments = parse_arguments(argv)
+    if arguments.suite in SUITES:
+        try:
+            run_suite(arguments)
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
+        return
     try:
         X, y = load(arguments.data, arguments.subset)
     except (OSError, ValueError) as error:

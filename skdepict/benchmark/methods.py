@@ -50,12 +50,93 @@ def make_ward(shape, n_clusters, seed):
     return AgglomerativeClustering(n_clusters)
 
 
+def make_published_depict(shape, n_clusters, seed):
+    """DEPICTClustering as its paper describes it."""
+    from skdepict import DEPICTClustering
+
+    return DEPICTClustering.as_published(n_clusters, random_state=seed)
+
+
+def make_tsne_gmm(shape, n_clusters, seed):
+    """A Gaussian mixture on a map by t-SNE."""
+    from sklearn.manifold import TSNE
+    from sklearn.mixture import GaussianMixture
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(
+        TSNE(random_state=seed), GaussianMixture(n_clusters, random_state=seed)
+    )
+
+
+def make_umap_gmm(shape, n_clusters, seed):
+    """A Gaussian mixture on ten dimensions by UMAP."""
+    from sklearn.mixture import GaussianMixture
+    from sklearn.pipeline import make_pipeline
+    from umap import UMAP
+
+    return make_pipeline(
+        UMAP(n_components=10, random_state=seed),
+        GaussianMixture(n_clusters, random_state=seed),
+    )
+
+
+def _peer(name, **parameters):
+    """A factory for a deep clusterer of ClustPy."""
+
+    def make(shape, n_clusters, seed):
+        from clustpy import deep
+
+        return getattr(deep, name)(n_clusters, random_state=seed, **parameters)
+
+    make.__doc__ = f"ClustPy's {name}."
+    return make
+
+
+def _ablation(class_name, parameters):
+    """A factory for DEPICTClustering with one thing changed."""
+
+    def make(shape, n_clusters, seed):
+        from skdepict.benchmark import ablations
+
+        changed = getattr(ablations, class_name)
+        return changed(n_clusters, random_state=seed, **parameters)
+
+    return make
+
+
+# name: a class in ablations.py, and the parameters that differ from the defaults.
+ABLATIONS = {
+    "depict:kmeans-init": (
+        "DEPICTClustering",
+        {"init": "kmeans", "pretrain_epochs": 20},
+    ),
+    "depict:one-graph": ("OneGraph", {}),
+    "depict:one-round": ("DEPICTClustering", {"max_rounds": 1}),
+    "depict:no-affine": ("DEPICTClustering", {"affine_noise": False}),
+    "depict:no-elastic": ("DEPICTClustering", {"elastic_noise": False}),
+    "depict:no-dropout": ("DEPICTClustering", {"dropout": 0.0}),
+    "depict:square-root": ("DEPICTClustering", {"target": "square-root"}),
+    "depict:no-joint": ("DEPICTClustering", {"max_iter": 0}),
+    "depict:no-prior": ("WithoutPrior", {}),
+    "depict:no-average": ("DEPICTClustering", {"average_decay": 0.0}),
+    "depict:no-early-stopping": ("DEPICTClustering", {"early_stopping": False}),
+    "depict:reconstruction": ("DEPICTClustering", {"reconstruction_weight": 1.0}),
+    "depict:clean-gradient": ("WithCleanGradient", {"reconstruction_weight": 1.0}),
+}
 METHODS = {
     "kmeans": make_kmeans,
     "gmm": make_gmm,
     "depict": make_depict,
+    "depict-published": make_published_depict,
     "path-integral": make_path_integral,
     "spectral": make_spectral,
     "ward": make_ward,
-}
-TAKES_IMAGES = {"depict"}
+    "tsne-gmm": make_tsne_gmm,
+    "umap-gmm": make_umap_gmm,
+    "clustpy-dec": _peer("DEC"),
+    "clustpy-idec": _peer("IDEC"),
+    "clustpy-dcn": _peer("DCN"),
+    "clustpy-n2d": _peer("N2D"),
+    "clustpy-ddc": _peer("DDC"),
+} | {name: _ablation(*change) for name, change in ABLATIONS.items()}
+TAKES_IMAGES = {"depict", "depict-published", *ABLATIONS}

@@ -1,0 +1,149 @@
+"""What a fitted DEPICTClustering does with samples."""
+
+import numpy as np
+import torch
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
+
+from skdepict._data import InputFormat, Samples
+from skdepict._device import resolve_device
+from skdepict._model import ClusteringModel, assign, decode_all, embed_all
+from skdepict._validation import check_rows
+
+# Rows that predict and transform hold scaled at once; a multiple of INFERENCE_BATCH.
+ROWS_AT_ONCE = 8192
+
+
+class PredictionMixin:
+    """Methods of a fitted estimator."""
+
+    device: str
+    network_: ClusteringModel
+    _input_format: InputFormat
+
+    def predict(self, X):
+        """Predict the cluster of each sample.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape that `fit` saw, or their flattened rows.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The most probable cluster of each sample.
+        """
+        return self._probabilities(X)[0].argmax(dim=1).numpy()
+
+    def predict_proba(self, X):
+        """Predict the probability of each cluster for each sample.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape that `fit` saw, or their flattened rows.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_clusters)
+            Rows sum to 1; the largest entry of a row is at its label.
+        """
+        probabilities, dtype = self._probabilities(X)
+        return probabilities.numpy().astype(dtype)
+
+    def transform(self, X):
+        """Embed samples.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape that `fit` saw, or their flattened rows.
+
+        Returns
+        -------
+        embedding : ndarray of shape (n_samples, embedding_dim)
+            The clean pathway's embedding. The row of a sample does not depend on the
+            other samples it is passed with.
+        """
+        embedding, dtype = self._embed(X)
+        return embedding.numpy().astype(dtype)
+
+    def inverse_transform(self, X):
+        """Decode embeddings into samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, embedding_dim)
+            Embeddings, such as `transform` returns or `cluster_centers_`.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, ...)
+            Samples in the units and the shape that `fit` saw. The decoder learns to
+            reconstruct only where `pretrain_epochs` or `reconstruction_weight` is
+            positive.
+        """
+        check_is_fitted(self)
+        embedding = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        if embedding.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has {embedding.shape[1]} columns, but the embedding of this "
+                f"{type(self).__name__} has {self._n_features_out}. Pass what "
+                "transform returned."
+            )
+        device = resolve_device(self.device)
+        decoded = decode_all(
+            self.network_.to(device),
+            torch.as_tensor(embedding, dtype=torch.float32, device=device),
+        )
+        return self._input_format.restore(decoded.cpu().numpy()).astype(embedding.dtype)
+
+    def score(self, X, y=None):
+        """How sure the model is of where it puts X.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape that `fit` saw, or their flattened rows.
+
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        score : float
+            Mean log-probability of the samples' clusters: 0 if all are certain, below
+            otherwise. Compare it at equal `n_clusters` only.
+        """
+        probabilities, _ = self._probabilities(X)
+        return probabilities.amax(dim=1).log().mean().item()
+
+    def _embed(self, X):
+        """Check and embed X; return a CPU tensor and the dtype that results take."""
+        check_is_fitted(self)
+        device = resolve_device(self.device)
+        rows, _ = check_rows(self, X, self._input_format.sample_shape)
+        model = self.network_.to(device)
+        embedding = [
+            embed_all(
+                model,
+                Samples(rows[start : start + ROWS_AT_ONCE], self._input_format, device),
+            ).cpu()
+            for start in range(0, len(rows), ROWS_AT_ONCE)
+        ]
+        return torch.cat(embedding), float_dtype(rows)
+
+    def _probabilities(self, X):
+        """Check X and predict; return a CPU tensor and the dtype that results take."""
+        embedding, dtype = self._embed(X)
+        return assign(self.network_, embedding), dtype
+
+    @property
+    def _n_features_out(self):
+        return self.network_.assignment.in_features
+
+
+def float_dtype(rows):
+    """The dtype of results for samples of this dtype."""
+    return np.float64 if rows.dtype == np.float64 else np.float32

@@ -1,0 +1,240 @@
+"""Many data sets, methods and seeds in one table that a killed run goes on with."""
+
+import csv
+import os
+import platform
+import subprocess
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from skdepict import __version__
+from skdepict.benchmark.compare import scores
+from skdepict.benchmark.data import flatten
+from skdepict.benchmark.methods import METHODS, TAKES_IMAGES
+from skdepict.benchmark.processes import in_fresh_process, peak_memory_mib
+from skdepict.benchmark.sets import load_set
+
+COLUMNS = (
+    *("set", "method", "seed", "accuracy", "nmi", "ari", "seconds", "peak_memory_mib"),
+    *("n_samples", "n_clusters", "parameters", "error"),
+    *("skdepict", "commit", "python", "torch", "scikit_learn", "numpy"),
+    *("machine", "cores", "device"),
+)
+SHOWN = ("accuracy", "nmi", "seconds")
+
+
+def run_study(tasks, data_dir, path, report):
+    """Run what is not yet in the table, adding each row to it as soon as it is known.
+
+    Parameters
+    ----------
+    tasks : list of tuple (set, method, seed)
+        What the table is to hold.
+    data_dir : str
+        The folder of the data sets.
+    path : Path
+        The CSV table. Rows that are there are kept; those of other tasks too.
+    report : callable
+        Called with each new row.
+
+    Returns
+    -------
+    rows : list of dict
+        The table, in the order of the tasks.
+    """
+    rows = read_rows(path)
+    for task in tasks:
+        if task not in rows:
+            row = in_fresh_process(run_task, *task, data_dir)
+            append_row(path, row)
+            # As a later run would read it.
+            rows[task] = {name: str(row.get(name, "")) for name in COLUMNS}
+            report(row)
+    return [rows[task] for task in tasks]
+
+
+def read_rows(path):
+    """The rows of a table by (set, method, seed), without those that failed."""
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    if rows and set(rows[0]) != set(COLUMNS):
+        raise ValueError(
+            f"{path} has the columns {list(rows[0])}, not those of a study. Choose "
+            "another --output."
+        )
+    # The last column tells whether a killed run had written its row to the end.
+    return {
+        (row["set"], row["method"], int(row["seed"])): row
+        for row in rows
+        if row[COLUMNS[-1]] and not row["error"]
+    }
+
+
+def append_row(path, row):
+    """Write one row to the end of a table, onto the disk."""
+    new = not path.exists() or path.stat().st_size == 0
+    with path.open("a+b") as file:
+        if not new:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def run_task(set_name, method, seed, data_dir):
+    """Fit one method to one data set and score it; runs in a process of its own.
+
+    Returns
+    -------
+    row : dict
+        Scores, costs, and all that is needed to run it again. A method that fails has
+        the message as its "error" and no scores.
+    """
+    X, y = load_set(set_name, data_dir)
+    n_clusters = len(np.unique(y))
+    model = METHODS[method]((len(X), X[0].size), n_clusters, seed)
+    row = {"set": set_name, "method": method, "seed": seed}
+    row |= {"n_samples": len(X), "n_clusters": n_clusters}
+    row["parameters"] = " ".join(repr(model).split())
+    row |= describe_machine()
+    samples = X if method in TAKES_IMAGES else flatten(X)
+    start = time.perf_counter()
+    try:
+        labels = model.fit_predict(samples)
+    except Exception as error:  # a peer may fail in any way: the table says how
+        return row | {"error": f"{type(error).__name__}: {error}"}
+    row["seconds"] = time.perf_counter() - start
+    row["peak_memory_mib"] = peak_memory_mib()
+    return row | scores(X, y, labels)
+
+
+def describe_machine():
+    """Versions, commit and machine, as columns."""
+    import torch
+
+    return {
+        "skdepict": __version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "torch": _version("torch"),
+        "scikit_learn": _version("scikit-learn"),
+        "numpy": _version("numpy"),
+        "machine": processor(),
+        "cores": os.cpu_count(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    }
+
+
+def commit():
+    """The commit of the package's source, with "+" where files differ from it."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        found, changes = (
+            subprocess.run(
+                [*git, *arguments], capture_output=True, text=True, check=True
+            ).stdout.strip()
+            for arguments in (
+                ["rev-parse", "--short", "HEAD"],
+                ["status", "--porcelain", "-uno", "--", ".."],
+            )
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "not in a repository"
+    return found + "+" * bool(changes)
+
+
+def processor():
+    """The name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _version(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def summarise_study(rows):
+    """Mean and standard deviation over seeds: a Markdown table for each data set."""
+    blocks = []
+    for set_name in dict.fromkeys(row["set"] for row in rows):
+        lines = [
+            f"| {set_name} | ACC | NMI | seconds | seeds |",
+            "|---|---|---|---|---|",
+        ]
+        for method, chosen in _by_method(rows, set_name).items():
+            done = [row for row in chosen if not row["error"]]
+            if done:
+                cells = [
+                    _mean_and_deviation(done, column, 1 if column == "seconds" else 4)
+                    for column in SHOWN
+                ]
+            else:
+                cells = [chosen[0]["error"][:60], "", ""]
+            lines.append(f"| {method} | {' | '.join(cells)} | {len(done)} |")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def _by_method(rows, set_name):
+    chosen: dict[str, list] = {}
+    for row in rows:
+        if row["set"] == set_name:
+            chosen.setdefault(row["method"], []).append(row)
+    return chosen
+
+
+def _mean_and_deviation(rows, column, digits):
+    values = np.array([float(row[column]) for row in rows])
+    cell = f"{values.mean():.{digits}f}"
+    if len(values) > 1:
+        cell += f" ± {values.std(ddof=1):.{digits}f}"
+    return cell
+
+
+def draw_study(rows, path):
+    """Draw the accuracy of each method on each data set, one point for each seed."""
+    from matplotlib.figure import Figure
+
+    sets = list(dict.fromkeys(row["set"] for row in rows))
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    figure = Figure(figsize=(2.1 * len(sets) + 1.8, 0.32 * len(methods) + 1.3))
+    axes = figure.subplots(1, len(sets), sharey=True, squeeze=False)[0]
+    for ax, set_name in zip(axes, sets, strict=True):
+        for method, chosen in _by_method(rows, set_name).items():
+            values = [float(row["accuracy"]) for row in chosen if row["accuracy"]]
+            height = methods.index(method)
+            ours = method.startswith("depict")
+            color = "tab:red" if ours else "tab:blue"
+            if values:
+                ax.plot(np.mean(values), height, "|", color=color, markersize=12)
+            ax.plot(
+                values, [height] * len(values), "o", color=color, alpha=0.5, ms=4, mew=0
+            )
+        ax.set_title(set_name, fontsize=10)
+        ax.set_xlim(0, 1.02)
+        ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+        ax.set_xlabel("ACC")
+        ax.grid(alpha=0.3)
+        ax.set_axisbelow(True)
+    axes[0].set_yticks(range(len(methods)), methods)
+    axes[0].set_ylim(len(methods) - 0.5, -0.5)
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
