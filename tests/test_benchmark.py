@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from skdepict.benchmark import compare, methods
+from skdepict import DEPICTClustering, _trainer
+from skdepict.benchmark import compare, methods, study, suites
 from skdepict.benchmark.__main__ import main
 from skdepict.benchmark.data import load
 
@@ -81,6 +82,9 @@ def test_subsets_split_the_rows(tmp_path):
         (["--output", "nowhere/result"], "its folder does not exist"),
         (["--sizes", "10,many"], "must be integers and commas"),
         (["--suite", "growth", "--sizes", "20,121"], "to 120, the number of samples"),
+        (["--suite", "paper"], "--suite paper needs --data-dir"),
+        (["--suite", "paper", "--data-dir", ".", "--sets", "cats"], "sets ['cats']"),
+        (["--suite", "paper", "--data-dir", ".", "--sets", "CMU-PIE"], "has none of"),
     ],
 )
 def test_wrong_arguments_are_explained(arguments, message, digits_file, capsys):
@@ -113,3 +117,111 @@ def test_growth_is_measured_phase_by_phase(digits_file, capsys):
 def test_classical_clusterers_take_part(method, digits_file):
     row = compare.run_one(method, str(digits_file / "with_y.npz"), "all", 10, 0)
     assert row["accuracy"] > 0.5
+
+
+def run_paper(folder, *arguments):
+    suite = ["--suite", "paper", "--data-dir", str(folder), "--sets", "digits"]
+    main([*suite, "--output", str(folder / "paper"), *arguments])
+    with (folder / "paper.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_study_writes_rows_with_all_that_made_them(tmp_path, capsys):
+    rows = run_paper(tmp_path, "--methods", "kmeans,path-integral", "--seeds", "2")
+    done = [(row["set"], row["method"], row["seed"]) for row in rows]
+    kmeans = [("digits", "kmeans", "0"), ("digits", "kmeans", "1")]
+    # The same for every seed, so run once.
+    assert done == [*kmeans, ("digits", "path-integral", "0")]
+    for row in rows:
+        assert float(row["accuracy"]) > 0.7
+        optional = {"error"}
+        assert all(row[name] for name in study.COLUMNS if name not in optional)
+    assert "KMeans(n_clusters=10, n_init=10, random_state=1)" in rows[1]["parameters"]
+    table = (tmp_path / "paper.md").read_text()
+    mean = np.mean([float(row["accuracy"]) for row in rows[:2]])
+    assert f"| kmeans | {mean:.4f} ±" in table
+    assert table.split("\n\n", 1)[1].strip() in capsys.readouterr().out
+    assert (tmp_path / "paper.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_killed_study_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    run_paper(tmp_path, "--methods", "kmeans", "--seeds", "3")
+    whole = (tmp_path / "paper.csv").read_text()
+    first, second, _ = whole.splitlines()[1:]
+    # As a kill leaves it: the last row is cut in two.
+    (tmp_path / "paper.csv").write_text(whole[: whole.index(first) + len(first) + 30])
+    ran = []
+    original = study.in_fresh_process
+
+    def in_fresh_process(function, *task):
+        ran.append(task[:3])
+        return original(function, *task)
+
+    monkeypatch.setattr(study, "in_fresh_process", in_fresh_process)
+    rows = run_paper(tmp_path, "--methods", "kmeans", "--seeds", "3")
+    assert ran == [("digits", "kmeans", 1), ("digits", "kmeans", 2)]
+    complete = study.read_rows(tmp_path / "paper.csv")
+    assert sorted(complete) == [("digits", "kmeans", seed) for seed in range(3)]
+    assert complete["digits", "kmeans", 1]["accuracy"] == second.split(",")[3]
+    assert len(rows) == 3
+
+
+def test_a_method_that_fails_is_a_row_with_the_reason(tmp_path, monkeypatch, capsys):
+    class Broken:
+        def fit_predict(self, X):
+            raise RuntimeError("no luck, today")
+
+    def run_here(function, *task):
+        return function(*task)
+
+    monkeypatch.setitem(methods.METHODS, "ward", lambda *arguments: Broken())
+    monkeypatch.setattr(study, "in_fresh_process", run_here)
+    rows = run_paper(tmp_path, "--methods", "ward,kmeans", "--seeds", "1")
+    assert rows[0]["error"] == "RuntimeError: no luck, today"
+    assert rows[0]["accuracy"] == ""
+    assert float(rows[1]["accuracy"]) > 0.7
+    assert "no luck, today" in (tmp_path / "paper.md").read_text()
+    assert ("digits", "ward", 0) not in study.read_rows(tmp_path / "paper.csv")
+
+
+def test_table_of_something_else_is_not_written_to(tmp_path):
+    (tmp_path / "paper.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(SystemExit):
+        run_paper(tmp_path, "--methods", "kmeans")
+    assert (tmp_path / "paper.csv").read_text() == "a,b\n1,2\n"
+
+
+def test_peers_that_are_not_installed_are_left_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(suites, "find_spec", lambda name: None)
+    monkeypatch.setattr(
+        study, "in_fresh_process", lambda function, *task: ROW | named(task)
+    )
+    rows = run_paper(tmp_path, "--seeds", "1")
+    assert "umap-gmm is left out" in capsys.readouterr().err
+    expected = [name for name in suites.SUITES["paper"] if name[:4] not in PEERS]
+    assert [row["method"] for row in rows] == expected
+
+
+PEERS = ("umap", "clus")
+ROW = dict.fromkeys(study.COLUMNS, 0.5) | {"error": ""}
+
+
+def named(task):
+    return dict(zip(("set", "method", "seed"), task, strict=False))
+
+
+@pytest.mark.parametrize("name", methods.ABLATIONS)
+def test_ablations_change_the_fit_and_nothing_after_it(name, few_digits, monkeypatch):
+    parts = (_trainer.target_distribution, _trainer.Trainer._encode_clean)
+    images = few_digits[0]
+    brief = {"fit_epochs": 10, "max_iter": 3}
+    if name == "depict:no-joint":
+        del brief["max_iter"]
+    expected = DEPICTClustering(10, random_state=0, fit_epochs=10, max_iter=3)
+    if name == "depict:clean-gradient":
+        expected.set_params(reconstruction_weight=1.0)
+    expected.fit(images)
+    model = methods.METHODS[name]((300, 64), 10, 0).set_params(**brief).fit(images)
+    if name not in ("depict:one-round", "depict:no-early-stopping"):
+        assert not np.array_equal(model.embedding_, expected.embedding_)
+    assert (_trainer.target_distribution, _trainer.Trainer._encode_clean) == parts

@@ -9,7 +9,14 @@ from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from skdepict._initialization import class_means, order_by_prior
+from skdepict import PathIntegralClustering, WhitenedComponents
+from skdepict._initialization import (
+    class_means,
+    order_by_prior,
+    path_integral_labels,
+    size_divergence,
+)
+from skdepict._merge_tree import children_of_edges, most_even_cut
 
 from .conftest import quick
 
@@ -148,3 +155,72 @@ def test_number_of_clusters_that_cannot_be_found_is_refused(parameters, message,
 def test_fitted_model_can_be_cloned_with_the_number_still_open(blobs):
     model = quick("auto").fit(blobs[0])
     assert clone(model).n_clusters == model.n_clusters == "auto"
+
+
+def all_cuts(children, n_parts, n_clusters):
+    """Sizes of the clusters of every cut, slowly: all that joins the last parts."""
+    n_samples = len(children) + 1
+    counts = dict.fromkeys(range(n_samples), 1)
+    for node, (a, b) in enumerate(children.tolist(), start=n_samples):
+        counts[node] = counts[a] + counts[b]
+    whole = frozenset([2 * n_samples - 2])
+    cuts, found = [whole], {whole}
+    for cut in cuts:
+        for node in cut:
+            if node >= 2 * n_samples - n_parts:
+                finer = cut - {node} | set(children[node - n_samples].tolist())
+                if finer not in found:
+                    found.add(finer)
+                    cuts.append(finer)
+    return [[counts[node] for node in cut] for cut in cuts if len(cut) == n_clusters]
+
+
+@given(seed=st.integers(0, 10_000), n_samples=st.integers(3, 14), data=st.data())
+def test_most_even_cut_is_the_best_of_all_cuts(seed, n_samples, data):
+    n_parts = data.draw(st.integers(1, n_samples))
+    n_clusters = data.draw(st.integers(1, n_parts))
+    rng = np.random.default_rng(seed)
+    edges = np.array([(rng.integers(i + 1), i + 1) for i in range(n_samples - 1)])
+    children = children_of_edges(rng.permutation(edges))
+    labels = most_even_cut(children, n_parts, n_clusters)
+    sizes = np.bincount(labels)
+    assert len(sizes) == n_clusters
+    assert np.all(np.diff(sizes) <= 0)
+    cuts = [sorted(cut) for cut in all_cuts(children, n_parts, n_clusters)]
+    assert sorted(sizes) in cuts
+
+    def divergence(cut):
+        frequencies = np.array(cut) / n_samples
+        return np.sum(frequencies * np.log(frequencies * n_clusters))
+
+    assert divergence(sizes) == pytest.approx(min(map(divergence, cuts)), abs=1e-12)
+
+
+def test_size_divergence_compares_sizes_whatever_their_names():
+    labels = np.repeat([0, 1, 2], [10, 60, 30])
+    assert size_divergence(labels, np.array([0.3, 0.1, 0.6])) == pytest.approx(0.0)
+    expected = 0.6 * np.log(1.8) + 0.3 * np.log(0.9) + 0.1 * np.log(0.3)
+    assert size_divergence(labels, np.full(3, 1 / 3)) == pytest.approx(expected)
+    assert size_divergence(np.zeros(5, dtype=int), np.full(2, 0.5)) == pytest.approx(
+        np.log(2)
+    )
+
+
+@pytest.mark.parametrize("skew", [0.0, 0.2])
+def test_starting_labels_are_the_nearest_to_the_prior_of_all_graphs(skew, few_digits):
+    rows = few_digits[0].reshape(300, -1)
+    prior = np.exp(-skew * np.arange(10))
+    prior /= prior.sum()
+    divergences = []
+    for whitening in (0.0, 0.3, 0.6, 0.8, 1.0):
+        coordinates = WhitenedComponents(whitening=whitening).fit_transform(rows)
+        labels = PathIntegralClustering(10, metric="euclidean").fit_predict(coordinates)
+        divergences.append(size_divergence(labels, prior))
+    labels, divergence = path_integral_labels(rows, 10, prior)
+    assert divergence == pytest.approx(size_divergence(labels, prior))
+    assert len(np.unique(labels)) == 10
+    if skew:
+        assert divergence == pytest.approx(min(divergences))
+    else:
+        # The trees may also be cut at different heights.
+        assert divergence <= min(divergences)

@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import affine_transform
 
 from skdepict import _noise
-from skdepict._noise import Dropout, random_affine
+from skdepict._noise import Dropout, distort
 
 
 def generator(seed=0):
@@ -24,15 +24,18 @@ def test_dropout_of_zero_is_the_identity():
     assert Dropout(0.0, generator())(x) is x
 
 
-@pytest.mark.parametrize("noise", [Dropout(0.5, None), random_affine])
+KINDS = {"affine": (True, False), "elastic": (False, True), "both": (True, True)}
+
+
+@pytest.mark.parametrize("noise", ["dropout", *KINDS])
 def test_noise_repeats_with_its_generator_and_ignores_the_global_one(noise):
     images = torch.rand(5, 1, 9, 9, generator=generator())
 
     def draw(global_seed):
         torch.manual_seed(global_seed)
-        if isinstance(noise, Dropout):
-            return Dropout(noise.rate, generator(3))(images)
-        return noise(images, generator(3))
+        if noise == "dropout":
+            return Dropout(0.5, generator(3))(images)
+        return distort(images, generator(3), *KINDS[noise])
 
     assert torch.equal(draw(1), draw(2))
     assert not torch.equal(draw(1), images)
@@ -45,7 +48,8 @@ def test_affine_noise_is_a_small_rotation_shift_and_zoom_of_the_image(monkeypatc
     height, width = 20, 30
     rows, columns = np.mgrid[:height, :width]
     image = np.exp(-((rows - 9) ** 2 + (columns - 16) ** 2) / 20.0)
-    got = random_affine(torch.from_numpy(image).float()[None, None], generator())
+    images = torch.from_numpy(image).float()[None, None]
+    got = distort(images, generator(), affine=True, elastic=False)
 
     angle = np.deg2rad(10.0)
     # Output pixel to input pixel, measured from the centre, rows before columns: a
@@ -64,19 +68,52 @@ def test_affine_noise_is_a_small_rotation_shift_and_zoom_of_the_image(monkeypatc
     np.testing.assert_allclose(got[0, 0].numpy(), expected, atol=2e-3)
 
 
-def test_affine_noise_repeats_the_edge_and_keeps_constant_images():
+@pytest.mark.parametrize("kind", KINDS)
+def test_distortions_repeat_the_edge_and_keep_constant_images(kind):
     images = torch.full((50, 3, 8, 12), 0.7)
-    np.testing.assert_allclose(random_affine(images, generator()).numpy(), 0.7, 1e-5)
+    distorted = distort(images, generator(), *KINDS[kind])
+    np.testing.assert_allclose(distorted.numpy(), 0.7, 1e-5)
+
+
+def test_no_distortion_is_the_identity():
+    images = torch.rand(4, 1, 8, 8)
+    assert distort(images, None, affine=False, elastic=False) is images
+
+
+def dots_moved_by(affine, elastic):
+    """How far, in pixels, the centres of mass of dots move along either axis."""
+    images = torch.zeros(200, 1, 33, 33)
+    images[:, :, 15:18, 15:18] = 1.0
+    moved = distort(images, generator(), affine, elastic)[:, 0]
+    mass = moved.sum(dim=(1, 2))
+    grid = torch.arange(33.0)
+    centers = [(moved.sum(dim=3 - axis) * grid).sum(dim=1) / mass for axis in (1, 2)]
+    return (torch.stack(centers) - 16).abs()
 
 
 def test_affine_noise_stays_within_its_bounds():
-    """The centre of mass of a dot moves by no more than shift and rotation allow."""
-    images = torch.zeros(200, 1, 33, 33)
-    images[:, :, 15:18, 15:18] = 1.0
-    moved = random_affine(images, generator())[:, 0]
-    mass = moved.sum(dim=(1, 2))
-    grid = torch.arange(33.0)
-    for axis in (1, 2):
-        centers = (moved.sum(dim=3 - axis) * grid).sum(dim=1) / mass
-        offset = (centers - 16).abs().max().item()
-        assert 1.0 < offset <= _noise.MAX_SHIFT * 33 * 1.35
+    """A dot moves by no more than shift and rotation allow."""
+    farthest = dots_moved_by(affine=True, elastic=False).max().item()
+    assert 1.0 < farthest <= _noise.MAX_SHIFT * 33 * 1.35
+
+
+def test_elastic_noise_stays_within_its_bounds():
+    """Between the points of the grid a dot moves by less than they may."""
+    farthest = dots_moved_by(affine=False, elastic=True).max().item()
+    assert 1.0 < farthest <= _noise.MAX_BEND * 33 * 1.35
+
+
+def test_elastic_noise_bends_and_does_not_only_shift():
+    """Two dots of one image move by different amounts, but near ones alike."""
+    images = torch.zeros(100, 1, 33, 33)
+    columns = {"left": 6, "near": 8, "right": 26}
+    offsets = {}
+    for name, column in columns.items():
+        dots = torch.zeros_like(images)
+        dots[:, :, 15:18, column - 1 : column + 2] = 1.0
+        moved = distort(dots, generator(), affine=False, elastic=True)[:, 0]
+        rows = moved.sum(dim=2)
+        offsets[name] = (rows * torch.arange(33.0)).sum(dim=1) / rows.sum(dim=1)
+    near = (offsets["left"] - offsets["near"]).abs().mean()
+    far = (offsets["left"] - offsets["right"]).abs().mean()
+    assert near < 0.5 * far

@@ -13,8 +13,8 @@ class OneGraph(DEPICTClustering):
 
     def fit(self, X, y=None):
         """Fit from the labels of one graph."""
-        start = PathIntegralClustering(self.n_clusters).fit_predict(flatten(X))
-        return super().set_params(init=start).fit(X)
+        self.init = PathIntegralClustering(self.n_clusters).fit_predict(flatten(X))
+        return super().fit(X)
 
 
 class WithoutPrior(DEPICTClustering):

@@ -1,6 +1,7 @@
 """Many data sets, methods and seeds in one table that a killed run goes on with."""
 
 import csv
+import io
 import os
 import platform
 import subprocess
@@ -57,37 +58,38 @@ def run_study(tasks, data_dir, path, report):
 
 
 def read_rows(path):
-    """The rows of a table by (set, method, seed), without those that failed."""
+    """The rows of a table by (set, method, seed), without those that failed.
+
+    A last line without an end, as a killed run may leave it, is no row.
+    """
     if not path.exists():
         return {}
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    lines = path.read_text().splitlines(keepends=True)
+    rows = list(csv.DictReader(line for line in lines if line.endswith("\n")))
     if rows and set(rows[0]) != set(COLUMNS):
         raise ValueError(
             f"{path} has the columns {list(rows[0])}, not those of a study. Choose "
             "another --output."
         )
-    # The last column tells whether a killed run had written its row to the end.
     return {
         (row["set"], row["method"], int(row["seed"])): row
         for row in rows
-        if row[COLUMNS[-1]] and not row["error"]
+        if not row["error"]
     }
 
 
 def append_row(path, row):
-    """Write one row to the end of a table, onto the disk."""
-    new = not path.exists() or path.stat().st_size == 0
+    """Write one row to the end of a table, onto the disk, in place of half a row."""
     with path.open("a+b") as file:
-        if not new:
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-        if new:
+        file.seek(0)
+        complete = file.read().rfind(b"\n") + 1
+        file.truncate(complete)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+        if complete == 0:
             writer.writeheader()
         writer.writerow(row)
+        file.write(text.getvalue().encode())
         file.flush()
         os.fsync(file.fileno())
 
@@ -113,7 +115,7 @@ def run_task(set_name, method, seed, data_dir):
     try:
         labels = model.fit_predict(samples)
     except Exception as error:  # a peer may fail in any way: the table says how
-        return row | {"error": f"{type(error).__name__}: {error}"}
+        return row | {"error": " ".join(f"{type(error).__name__}: {error}".split())}
     row["seconds"] = time.perf_counter() - start
     row["peak_memory_mib"] = peak_memory_mib()
     return row | scores(X, y, labels)

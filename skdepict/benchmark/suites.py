@@ -71,7 +71,7 @@ def _choose_sets(arguments):
         print(f"{name} is left out: {files[name]} is missing.", file=sys.stderr)
     if len(missing) == len(chosen):
         raise ValueError(
-            f"--data-dir {arguments.data_dir} has no data set of the suite"
+            f"--data-dir {arguments.data_dir} has none of the data sets {list(chosen)}"
         )
     return [name for name in chosen if name not in missing]
 
