@@ -15,8 +15,10 @@ from skdepict._whitened_components import WhitenedComponents
 # Which of these suits the data differs from one to the next, so all are tried.
 WHITENINGS = (0.0, 0.3, 0.6, 0.8, 1.0)
 # A tree may be cut at different heights, but no lower than at this many clusters for
-# each that is asked for.
+# each that is asked for, and only where that brings KL(f || u) down to this share: any
+# tree has a cut that is a little more even, and clusters need not be.
 PARTS_PER_CLUSTER = 1.25
+UNEVEN_HEIGHTS = 0.45
 
 
 def find_n_clusters(init, rows):
@@ -46,7 +48,8 @@ def path_integral_labels(points, n_clusters, prior):
     Agglomerative clustering by path integrals on components of the points, whitened to
     several degrees. Of the labels that come out, those of the least KL(f || u) are
     taken: the term of the objective that asks for no network. Where the prior is
-    uniform, each merge tree is cut where the sizes are most even.
+    uniform, a merge tree may also be cut where the sizes are most even, if that is much
+    nearer.
 
     Parameters
     ----------
@@ -63,16 +66,21 @@ def path_integral_labels(points, n_clusters, prior):
     divergence : float
         Their KL(f || u).
     """
-    n_parts = n_clusters
-    if np.ptp(prior) == 0:
-        n_parts = min(math.ceil(PARTS_PER_CLUSTER * n_clusters), len(points))
+    uniform = np.ptp(prior) == 0
+    n_parts = math.ceil(PARTS_PER_CLUSTER * n_clusters) if uniform else n_clusters
+    n_parts = min(n_parts, len(points))
     candidates = []
     components = WhitenedComponents().fit(points)
     for whitening in WHITENINGS:
         coordinates = components.set_params(whitening=whitening).transform(points)
         tree = PathIntegralClustering(n_parts, metric="euclidean").fit(coordinates)
-        labels = most_even_cut(tree.children_, n_parts, n_clusters)
-        candidates.append((size_divergence(labels, prior), labels))
+        labels = tree.cut(n_clusters)
+        divergence = size_divergence(labels, prior)
+        even = most_even_cut(tree.children_, n_parts, n_clusters)
+        even_divergence = size_divergence(even, prior)
+        if even_divergence < UNEVEN_HEIGHTS * divergence:
+            labels, divergence = even, even_divergence
+        candidates.append((divergence, labels))
     divergence, labels = min(candidates, key=lambda candidate: candidate[0])
     return labels, divergence
 

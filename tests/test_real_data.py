@@ -52,3 +52,14 @@ def test_starting_labels_are_those_of_the_graph_that_suits_the_data():
         labels, divergence = path_integral_labels(rows, n_clusters, prior)
         assert divergence < 0.001
         assert clustering_accuracy(y, labels) > 0.99
+
+
+def test_starting_labels_allow_for_sizes_that_differ():
+    """Of 0 there are a tenth as many as of 9, and the prior does not say so."""
+    X, y = load_real("mnist_full")
+    X, y = X[60_000:], y[60_000:]
+    kept = np.random.default_rng(0).random(len(X)) < (y + 1) / 10
+    X, y = X[kept].reshape(kept.sum(), -1) / np.float32(255), y[kept]
+    labels, divergence = path_integral_labels(X, 10, np.full(10, 0.1))
+    assert divergence > 0.1
+    assert clustering_accuracy(y, labels) > 0.85
