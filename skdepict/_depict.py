@@ -9,13 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    ClusterMixin,
-    TransformerMixin,
-    _fit_context,
-)
+from sklearn.base import BaseEstimator, ClusterMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -46,9 +40,7 @@ DEFAULT_EMBEDDING_DIM = 64
 class DEPICTClustering(
     PredictionMixin,
     CallbackSupportMixin,
-    ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
-    TransformerMixin,
     BaseEstimator,
 ):
     """Deep clustering by a joint autoencoder and relative entropy minimisation.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
@@ -14,7 +15,7 @@ from skdepict._validation import check_rows
 ROWS_AT_ONCE = 8192
 
 
-class PredictionMixin:
+class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """Methods of a fitted estimator."""
 
     device: str

@@ -215,5 +215,5 @@ def test_loss_that_is_not_finite_stops_the_fit_and_names_the_epoch(
         model.fit(TABLE)
     with pytest.raises(NotFittedError):
         model.predict(TABLE)
-    model.set_params(network="auto").fit(TABLE)
+    model.set_params(network="auto", fit_epochs=100).fit(TABLE)
     assert model.labels_.shape == (30,)
