@@ -25,6 +25,7 @@ COLUMNS = (
     *("machine", "cores", "device"),
 )
 SHOWN = ("accuracy", "nmi", "seconds")
+PANELS_PER_LINE = 3
 
 
 def run_study(tasks, data_dir, path, report):
@@ -217,26 +218,34 @@ def draw_study(rows, path):
 
     sets = list(dict.fromkeys(row["set"] for row in rows))
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    figure = Figure(figsize=(2.1 * len(sets) + 1.8, 0.32 * len(methods) + 1.3))
-    axes = figure.subplots(1, len(sets), sharey=True, squeeze=False)[0]
-    for ax, set_name in zip(axes, sets, strict=True):
+    n_columns = min(PANELS_PER_LINE, len(sets))
+    n_lines = -(-len(sets) // n_columns)
+    figure = Figure(
+        figsize=(2.9 * n_columns + 1.6, n_lines * (0.25 * len(methods) + 0.85)),
+        layout="constrained",
+    )
+    panels = figure.subplots(
+        n_lines, n_columns, sharex=True, sharey=True, squeeze=False
+    ).ravel()
+    for ax, set_name in zip(panels, sets, strict=False):
         for method, chosen in _by_method(rows, set_name).items():
             values = [float(row["accuracy"]) for row in chosen if row["accuracy"]]
+            if not values:
+                continue
             height = methods.index(method)
-            ours = method.startswith("depict")
+            ours = method.partition("-")[0] == "depict"
             color = "tab:red" if ours else "tab:blue"
-            if values:
-                ax.plot(np.mean(values), height, "|", color=color, markersize=12)
-            ax.plot(
-                values, [height] * len(values), "o", color=color, alpha=0.5, ms=4, mew=0
-            )
+            mean = np.mean(values)
+            ax.barh(height, mean, height=0.6, color=color, alpha=0.25)
+            ax.plot(values, [height] * len(values), "o", color=color, ms=3.5, mew=0)
+            ax.text(0.02, height, f"{mean:.3f}", va="center", fontsize=8)
         ax.set_title(set_name, fontsize=10)
-        ax.set_xlim(0, 1.02)
-        ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    for ax in panels[len(sets) :]:
+        ax.set_visible(False)
+    for ax in panels[max(0, len(sets) - n_columns) : len(sets)]:
         ax.set_xlabel("ACC")
-        ax.grid(alpha=0.3)
-        ax.set_axisbelow(True)
-    axes[0].set_yticks(range(len(methods)), methods)
-    axes[0].set_ylim(len(methods) - 0.5, -0.5)
-    figure.tight_layout()
-    figure.savefig(path, dpi=150)
+        ax.tick_params(labelbottom=True)
+    panels[0].set_xlim(0, 1.02)
+    panels[0].set_yticks(range(len(methods)), methods)
+    panels[0].set_ylim(len(methods) - 0.5, -0.5)
+    figure.savefig(path, dpi=120)
