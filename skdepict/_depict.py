@@ -352,7 +352,7 @@ class DEPICTClustering(
         whose embedding is clustered by path integrals on one graph; Q of equation 6
         from the weights as they are; dropout as the only noise; the reconstruction loss
         throughout; Adam at 1e-4 in batches of 100; an end when Q changes by less than
-        1e-7. The epochs are fewer than the authors', for an afternoon on a CPU.
+        1e-7. The numbers of epochs are ours, and not measured yet.
 
         Parameters
         ----------

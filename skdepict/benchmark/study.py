@@ -110,16 +110,17 @@ def run_task(set_name, method, seed, data_dir):
     row = {"set": set_name, "method": method, "seed": seed}
     row |= {"n_samples": len(X), "n_clusters": n_clusters}
     row["parameters"] = " ".join(repr(model).split())
-    row |= describe_machine()
     samples = X if method in TAKES_IMAGES else flatten(X)
     start = time.perf_counter()
     try:
         labels = model.fit_predict(samples)
     except Exception as error:  # a peer may fail in any way: the table says how
-        return row | {"error": " ".join(f"{type(error).__name__}: {error}".split())}
+        row["error"] = " ".join(f"{type(error).__name__}: {error}".split())
+        return row | describe_machine()
     row["seconds"] = time.perf_counter() - start
     row["peak_memory_mib"] = peak_memory_mib()
-    return row | scores(X, y, labels)
+    # Last, because it imports torch, which is no memory of other methods.
+    return row | scores(X, y, labels) | describe_machine()
 
 
 def describe_machine():
