@@ -1,6 +1,7 @@
 """Where and in which precision the network runs."""
 
 from contextlib import nullcontext
+from functools import cache
 
 import torch
 
@@ -55,12 +56,20 @@ def resolve_device(name):
 def training_precision(device):
     """A context for the forward passes of training.
 
-    Matrix products and convolutions run in bfloat16 on GPUs that compute it natively,
-    where its range makes loss scaling needless; everything else stays float32. Losses
-    and predictions are always float32.
+    Matrix products and convolutions run in bfloat16 on GPUs and processors that compute
+    it natively, where its range makes loss scaling needless; everything else stays
+    float32. Losses and predictions are always float32.
     """
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(
-        including_emulation=False
-    ):
-        return torch.autocast("cuda", dtype=torch.bfloat16)
+    if _computes_bfloat16(device.type):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+@cache
+def _computes_bfloat16(device_type):
+    if device_type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device_type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        found = torch.cpu.get_capabilities()
+        return found.get("avx512_bf16", False) or found.get("amx_bf16", False)
+    return False

@@ -67,30 +67,58 @@ def strided_autoencoder(dimensions, input_shape, embedding_dim, output):
         encoder.append(
             nn.Sequential(
                 skip_init(convolution, channels, N_MAPS, **geometry),
-                nn.LeakyReLU(0.01),
+                nn.LeakyReLU(0.01, inplace=True),
             )
         )
         decoder.append(
             nn.Sequential(
                 skip_init(transposed, N_MAPS, channels, **geometry),
-                nn.LeakyReLU(0.01) if decoder else output,
+                nn.LeakyReLU(0.01, inplace=True) if decoder else output,
             )
         )
         channels, sides = N_MAPS, list(outputs)
     n_units = channels * math.prod(sides)
     encoder.append(
         nn.Sequential(
-            nn.Flatten(), skip_init(nn.Linear, n_units, embedding_dim), nn.Tanh()
+            FlattenPositions(),
+            skip_init(nn.Linear, n_units, embedding_dim),
+            nn.Tanh(),
         )
     )
     decoder.append(
         nn.Sequential(
             skip_init(nn.Linear, embedding_dim, n_units),
-            nn.LeakyReLU(0.01),
-            nn.Unflatten(1, (channels, *sides)),
+            nn.LeakyReLU(0.01, inplace=True),
+            UnflattenPositions(channels, sides),
         )
     )
     return encoder, decoder[::-1]
+
+
+class FlattenPositions(nn.Module):
+    """Maps to rows, position by position: no copy where channels are stored last."""
+
+    def forward(self, maps):
+        """Flatten maps of shape (batch_size, n_channels, *sides)."""
+        return maps.movedim(1, -1).flatten(1)
+
+
+class UnflattenPositions(nn.Module):
+    """The inverse of `FlattenPositions`.
+
+    Parameters
+    ----------
+    channels : int
+    sides : list of int
+    """
+
+    def __init__(self, channels, sides):
+        super().__init__()
+        self.shape = (*sides, channels)
+
+    def forward(self, rows):
+        """Unflatten rows of shape (batch_size, n_channels * prod(sides))."""
+        return rows.view(len(rows), *self.shape).movedim(-1, 1)
 
 
 class ConvAutoencoder(Autoencoder):
