@@ -7,11 +7,14 @@ from numbers import Integral
 import numpy as np
 import torch
 
+from skdepict._partwise import PartwiseRows
+
 IMAGE_CHANNELS = (1, 3, 4)
 MIN_IMAGE_SIDE = 8
 # Squares of larger values would overflow.
 MAX_ABSOLUTE_VALUE = 1e150
-_ROWS_PER_CHUNK = 4096
+# Values that are held in float64 at once.
+VALUES_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
@@ -199,8 +202,8 @@ def fit_scaling(rows, layout, autoencoder):
 
     Parameters
     ----------
-    rows : ndarray of shape (n_samples, n_features)
-        The training data.
+    rows : ndarray or PartwiseRows of shape (n_samples, n_features)
+        The training data; read twice at most, part by part.
     layout : Layout
         What a sample is.
     autoencoder : torch.nn.Module
@@ -215,8 +218,14 @@ def fit_scaling(rows, layout, autoencoder):
     ValueError
         If the values are too large to be scaled.
     """
-    constant = bool(np.all(rows == rows[0]))
-    low, high = float(rows.min()), float(rows.max())
+    axis = 0 if layout.kind == "table" else None
+    first = rows[:1]
+    constant, low, high, total = True, np.inf, -np.inf, 0.0
+    for part in parts_of(rows):
+        chunk = rows[part]
+        constant = constant and bool(np.all(chunk == first))
+        low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
+        total = total + chunk.sum(axis=axis, dtype=np.float64)
     if not max(abs(low), abs(high)) < MAX_ABSOLUTE_VALUE:
         raise ValueError(
             f"X has values from {low:g} to {high:g}. Scale it to absolute values below "
@@ -226,26 +235,21 @@ def fit_scaling(rows, layout, autoencoder):
         start, stop = getattr(autoencoder, "input_range", (-1.0, 1.0))
         scale = (high - low) / (stop - start) or 1.0
         return Scaling(low - start * scale, scale, constant)
-    chunks = range(0, len(rows), _ROWS_PER_CHUNK)
-    axis = 0 if layout.kind == "table" else None
-    total = sum(
-        rows[start : start + _ROWS_PER_CHUNK].sum(axis=axis, dtype=np.float64)
-        for start in chunks
-    )
     shift = total / (len(rows) if axis == 0 else rows.size)
-    variance = (
-        sum(
-            np.square(rows[start : start + _ROWS_PER_CHUNK] - shift).sum()
-            for start in chunks
-        )
-        / rows.size
-    )
+    squares = sum(np.square(rows[part] - shift).sum() for part in parts_of(rows))
+    variance = squares / rows.size
     if not constant and variance < np.finfo(np.float64).tiny:
         raise ValueError(
             f"X varies by less than {high - low:g}, too little to be scaled. Multiply "
             "it by a large number."
         )
     return Scaling(shift, 1.0 if constant else math.sqrt(variance), constant)
+
+
+def parts_of(rows):
+    """Slices that cover all rows, each of a bounded number of values."""
+    step = max(1, VALUES_AT_ONCE // rows.shape[1])
+    return [slice(start, start + step) for start in range(0, len(rows), step)]
 
 
 @dataclass(frozen=True)
@@ -278,12 +282,13 @@ class InputFormat:
 class Samples:
     """Samples, scaled, as batches on a device.
 
-    Small integers (uint8) stay as they are and are scaled batch by batch; everything
-    else is held as scaled float32.
+    Arrays in memory are brought to the device as a whole: small integers (uint8) as
+    they are, to be scaled batch by batch, and everything else as scaled float32. Of
+    what is read in parts, only batches are held.
 
     Parameters
     ----------
-    rows : ndarray of shape (n_samples, n_features)
+    rows : ndarray or PartwiseRows of shape (n_samples, n_features)
         Flat rows as the user passed them.
     input_format : InputFormat
         How to read them.
@@ -292,34 +297,59 @@ class Samples:
     """
 
     def __init__(self, rows, input_format, device):
-        layout, scaling = input_format.layout, input_format.scaling
-        self._byte_scaling = None
-        if rows.dtype == np.uint8 and np.ndim(scaling.shift) == 0:
-            self._byte_scaling = scaling
-            stored = np.array(layout.arrange(rows), order="C")
+        self._rows, self._format, self.device = rows, input_format, device
+        scaling = input_format.scaling
+        self._bytes = rows.dtype == np.uint8 and np.ndim(scaling.shift) == 0
+        self._stored = None
+        if isinstance(rows, PartwiseRows):
+            return
+        if self._bytes:
+            # Not copied where it can be used as it is.
+            stored = np.require(self._arrange(rows), requirements=["C", "W"])
         else:
-            stored = np.empty((len(rows), *layout.shape), dtype=np.float32)
-            for start in range(0, len(rows), _ROWS_PER_CHUNK):
-                chunk = slice(start, start + _ROWS_PER_CHUNK)
-                stored[chunk] = layout.arrange(scaling.apply(rows[chunk]))
+            stored = np.empty((len(rows), *input_format.layout.shape), dtype=np.float32)
+            for part in parts_of(rows):
+                stored[part] = self._arrange(rows[part])
         self._stored = torch.from_numpy(stored).to(device)
-        self.device = device
 
     def __len__(self):
-        return len(self._stored)
+        return len(self._rows)
 
     def batch(self, index):
         """Scaled float32 samples at a slice or an index tensor."""
-        batch = self._stored[index]
-        if self._byte_scaling is not None:
-            batch = batch.float().sub_(self._byte_scaling.shift)
-            batch = batch.div_(self._byte_scaling.scale)
+        if self._stored is not None:
+            batch = self._stored[index]
+        else:
+            if not isinstance(index, slice):
+                index = index.numpy(force=True)
+            part = self._arrange(self._rows[index])
+            batch = torch.from_numpy(np.require(part, requirements=["C", "W"]))
+            batch = batch.to(self.device)
+        if self._bytes:
+            scaling = self._format.scaling
+            batch = batch.float().sub_(scaling.shift).div_(scaling.scale)
         return batch
 
-    def rows(self):
-        """All samples as flat scaled rows, an ndarray (n_samples, n_features)."""
-        chunks = [
-            self.batch(slice(start, start + _ROWS_PER_CHUNK)).cpu().numpy()
-            for start in range(0, len(self), _ROWS_PER_CHUNK)
-        ]
-        return np.concatenate(chunks).reshape(len(self), -1)
+    def rows(self, members=None):
+        """Samples as flat scaled rows.
+
+        Parameters
+        ----------
+        members : tensor of shape (n_members,), default=None
+            Which samples; None for all.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_members, n_features)
+            float32.
+        """
+        if members is None:
+            members = torch.arange(len(self), device=self.device)
+        step = max(1, VALUES_AT_ONCE // self._rows.shape[1])
+        parts = [self.batch(part).cpu().numpy() for part in members.split(step)]
+        return np.concatenate(parts).reshape(len(members), -1)
+
+    def _arrange(self, rows):
+        if not self._bytes:
+            rows = self._format.scaling.apply(rows)
+        return self._format.layout.arrange(rows)

@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skdepict._callbacks import FitEvents
 from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
 from skdepict._device import resolve_device
-from skdepict._initialization import class_means, find_n_clusters
+from skdepict._initialization import class_means, find_n_clusters, samples_to_label
 from skdepict._model import ClusteringModel, assign, embed_all
 from skdepict._objectives import TARGET_FORMS
 from skdepict._path_integral import PathIntegralClustering
@@ -34,6 +34,9 @@ FIT_STEPS_PER_CLUSTER = 25
 MIN_JOINT_STEPS = 1280
 FIT_EPOCHS = 12
 JOINT_EPOCHS = 20
+# More steps than these improve nothing either, but Q has to be renewed a few times.
+MAX_JOINT_STEPS = 12_000
+MIN_JOINT_EPOCHS = 4
 DEFAULT_EMBEDDING_DIM = 64
 
 
@@ -102,6 +105,9 @@ class DEPICTClustering(
         - array-like of shape (n_clusters, n_features): centres, in the units of X;
           each sample starts in the cluster of the nearest one.
 
+        Of more than 50,000 samples a random 50,000 are labelled, unless labels are
+        given; the network learns these and labels the others.
+
     prior : array-like of shape (n_clusters,), default=None
         Expected frequencies of the clusters: positive and summing to 1. The default
         is uniform. Unless `init` is an array, clusters are numbered so that the largest
@@ -125,8 +131,9 @@ class DEPICTClustering(
         on small data, for at least 800 steps of gradient descent and 25 to a cluster.
 
     max_iter : int, default=None
-        Most epochs of the joint phase, in each round. By default 20, and more on small
-        data, for at least 1280 steps.
+        Most epochs of the joint phase, in each round. By default 20; more on small
+        data, for at least 1280 steps, and fewer on large data, for at most 12,000
+        steps, but no fewer than 4.
 
     tol : float, default=1e-7
         The joint phase has converged when the mean squared change of Q from one epoch
@@ -201,16 +208,21 @@ class DEPICTClustering(
     n_rounds_ : int
         The number of rounds of the phases "initialise" and "joint".
 
+    best_round_ : int
+        The round, counted from 1, whose result was kept: the one in which the cluster
+        sizes are nearest to the prior.
+
     n_iter_ : int
         The number of epochs of the joint phase, in all rounds.
 
     converged_ : bool
-        Whether the change of Q fell below `tol` in the last round.
+        Whether the change of Q fell below `tol` in the round that was kept.
 
     history_ : list of dict
-        One entry per epoch, ready for :class:`pandas.DataFrame`: "phase", "epoch"
-        (from 0), the losses "loss", "reconstruction" and "clustering" (KL(Q || P)),
-        and in the joint phase "prior_divergence" (KL(f || u)) and "target_change".
+        One entry per epoch, ready for :class:`pandas.DataFrame`: "phase", "round"
+        (from 1; 0 in "pretrain"), "epoch" (from 0), the losses "loss", "reconstruction"
+        and "clustering" (KL(Q || P)), and in the joint phase "prior_divergence" (KL(f
+        || u)) and "target_change".
 
     n_features_in_ : int
         The number of values of one sample.
@@ -355,12 +367,16 @@ class DEPICTClustering(
         1e-7. The numbers of epochs are ours: the authors' program pretrains for up to
         4000 epochs, until held-out images have not got better for 100, and then learns
         and improves the labels for as long as it takes, which would be days on a CPU.
-        It also uses the "squared" form of Q, where the paper has the square root.
+        It also uses the "squared" form of Q, where the paper has the square root. What
+        stays of this package: the graph's weights and its rule for small groups (see
+        :class:`PathIntegralClustering`), smaller batches on fewer than 1600 samples,
+        and no end in the first quarter of the joint phase.
 
         Parameters
         ----------
         n_clusters : int, default=8
-            The number of clusters.
+            The number of clusters. Call this again for another number, for
+            `embedding_dim` and `init` depend on it.
 
         **parameters
             Further parameters of the class; they override those of the paper.
@@ -374,6 +390,11 @@ class DEPICTClustering(
         ----------
         Dizaji et al., ICCV 2017, :arxiv:`1704.06327`, sections 3 and 4.
         """
+        if n_clusters == "auto":
+            raise ValueError(
+                "as_published needs the number of clusters, which the paper's network "
+                "has as many units for. Pass n_clusters=10, for example."
+            )
         return cls(n_clusters, **(_published(n_clusters) | parameters))
 
     @with_callbacks
@@ -386,7 +407,10 @@ class DEPICTClustering(
         X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
                 with the channels as a fourth axis
             The samples, finite numbers. uint8 images are kept as they are, everything
-            else is computed in float32.
+            else is computed in float32. What does not fit into memory is read batch by
+            batch: a :class:`numpy.memmap`, the path of an ``.npy`` file, a map-style
+            torch dataset of samples (or of tuples that begin with them), or an array
+            with slices such as those of h5py and zarr.
 
         y : Ignored
             Not used, present for API consistency.
@@ -420,9 +444,13 @@ class DEPICTClustering(
         rows, sample_shape = check_rows(self, X)
         layout = find_layout((len(rows), *sample_shape), self.image_shape, self.network)
         n_clusters, init = self.n_clusters, self.init
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
         if n_clusters == "auto":
             check_prior(self.prior, n_clusters)
-            n_clusters = find_n_clusters(init, rows)
+            members = samples_to_label(None, len(rows), seed)
+            n_clusters = find_n_clusters(
+                init, rows[:] if members is None else rows[members]
+            )
         if len(rows) < n_clusters:
             raise ValueError(
                 f"n_samples={len(rows)} should be >= n_clusters={n_clusters}. "
@@ -430,7 +458,6 @@ class DEPICTClustering(
             )
         prior = check_prior(self.prior, n_clusters)
         init = check_init(init, len(rows), n_clusters, sample_shape)
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
         if not isinstance(self.network, str):
             torch.manual_seed(seed)
         autoencoder, embedding_dim = build_autoencoder(
@@ -450,15 +477,15 @@ class DEPICTClustering(
         samples = Samples(rows, self._input_format, device)
         plan = self._plan(len(rows), n_clusters, init, prior, seed, layout)
         trainer = Trainer(model, samples, plan)
-        events = FitEvents(
-            self, X, y, 1 + 2 * self.max_rounds, lambda: fitted_so_far(trainer)
-        )
+        n_phases = (self.pretrain_epochs > 0) + 2 * self.max_rounds
+        events = FitEvents(self, X, y, n_phases, lambda: fitted_so_far(trainer))
         outcome = trainer.run(events)
 
         self.n_clusters_ = n_clusters
         self.network_ = model
         self.history_ = outcome.history
         self.n_rounds_ = outcome.n_rounds
+        self.best_round_ = outcome.best_round
         self.n_iter_ = outcome.n_iter
         self.converged_ = outcome.converged
         embedding = embed_all(model, samples)
@@ -494,16 +521,23 @@ class DEPICTClustering(
 
     def _plan(self, n_samples, n_clusters, init, prior, seed, layout):
         batch_size = min(self.batch_size, max(32, n_samples // 16))
-        n_batches = math.ceil(n_samples / batch_size)
+        members = samples_to_label(init, n_samples, seed)
         fit_epochs, max_iter = self.fit_epochs, self.max_iter
         if fit_epochs is None:
+            n_fitted = n_samples if members is None else len(members)
             n_steps = max(MIN_FIT_STEPS, FIT_STEPS_PER_CLUSTER * n_clusters)
+            n_batches = math.ceil(n_fitted / batch_size)
             fit_epochs = max(FIT_EPOCHS, math.ceil(n_steps / n_batches))
         if max_iter is None:
-            max_iter = max(JOINT_EPOCHS, math.ceil(MIN_JOINT_STEPS / n_batches))
+            n_batches = math.ceil(n_samples / batch_size)
+            max_iter = min(JOINT_EPOCHS, MAX_JOINT_STEPS // n_batches)
+            max_iter = max(
+                max_iter, MIN_JOINT_EPOCHS, math.ceil(MIN_JOINT_STEPS / n_batches)
+            )
         return Plan(
             n_clusters=n_clusters,
             init=init,
+            members=members,
             prior=prior,
             target_form=self.target,
             pretrain_epochs=self.pretrain_epochs,
@@ -590,9 +624,8 @@ def _published(n_clusters):
 
 def fitted_so_far(trainer):
     """The attributes of an estimator as if the fit had stopped here, for callbacks."""
-    if not trainer.has_clusters:
-        return None
-    return {"network_": copy.deepcopy(trainer.model)}
+    model = trainer.model_so_far()
+    return None if model is None else {"network_": model}
 
 
 @contextmanager

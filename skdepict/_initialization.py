@@ -19,6 +19,33 @@ WHITENINGS = (0.0, 0.3, 0.6, 0.8, 1.0)
 # tree has a cut that is a little more even, and clusters need not be.
 PARTS_PER_CLUSTER = 1.25
 UNEVEN_HEIGHTS = 0.45
+# Starting labels of more samples than these are found on a random part of them: the
+# search for neighbours grows with the square.
+MAX_LABELLED = 50_000
+
+
+def samples_to_label(init, n_samples, seed):
+    """Which samples get starting labels.
+
+    Parameters
+    ----------
+    init : str, estimator or ndarray
+        The parameter of `DEPICTClustering`.
+    n_samples : int
+    seed : int
+        Of the choice.
+
+    Returns
+    -------
+    members : ndarray of shape (n_members,) or None
+        A random part, in increasing order; None for all samples: where labels were
+        given, or where there are no more than `MAX_LABELLED`.
+    """
+    given = isinstance(init, np.ndarray) and init.ndim == 1
+    if given or n_samples <= MAX_LABELLED:
+        return None
+    generator = np.random.default_rng(seed)
+    return np.sort(generator.choice(n_samples, MAX_LABELLED, replace=False))
 
 
 def find_n_clusters(init, rows):
@@ -66,14 +93,16 @@ def path_integral_labels(points, n_clusters, prior):
     divergence : float
         Their KL(f || u).
     """
-    uniform = np.ptp(prior) == 0
+    if n_clusters == 1:
+        return np.zeros(len(points), dtype=np.intp), 0.0
+    uniform = np.allclose(prior, prior[0])
     n_parts = math.ceil(PARTS_PER_CLUSTER * n_clusters) if uniform else n_clusters
     n_parts = min(n_parts, len(points))
     candidates = []
     components = WhitenedComponents().fit(points)
     for whitening in WHITENINGS:
         coordinates = components.set_params(whitening=whitening).transform(points)
-        tree = PathIntegralClustering(n_parts, metric="euclidean").fit(coordinates)
+        tree = _Tree(n_parts, metric="euclidean").fit(coordinates)
         labels = tree.cut(n_clusters)
         divergence = size_divergence(labels, prior)
         even = most_even_cut(tree.children_, n_parts, n_clusters)
@@ -83,6 +112,11 @@ def path_integral_labels(points, n_clusters, prior):
         candidates.append((divergence, labels))
     divergence, labels = min(candidates, key=lambda candidate: candidate[0])
     return labels, divergence
+
+
+class _Tree(PathIntegralClustering):
+    def _warn_of_components(self, n_components, n_clusters):
+        """Say nothing: no user asked for this graph or this number of clusters."""
 
 
 def size_divergence(labels, prior):

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from skdepict._average import WeightAverage
 from skdepict._device import training_precision
 from skdepict._initialization import (
     class_means,
@@ -37,9 +37,10 @@ WARM_UP = 0.25
 # samples that clusters lose to each other step by step do not come back.
 MAX_GROWTH = 1.4
 MAX_RISE = 5e-4  # nats; cluster sizes that are 3 % off
-# New starting labels must be nearer to the prior than the network's by this factor.
-# Smaller gains are chance.
+# New starting labels must be nearer to the prior than the network's by this factor and
+# by so much more. Smaller gains are chance.
 NEARER = 0.9
+LEAST_GAIN = 5e-4  # nats
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Plan:
 
     n_clusters: int
     init: Any
+    members: np.ndarray | None
     prior: np.ndarray | None
     target_form: str
     max_rounds: int
@@ -75,8 +77,19 @@ class Outcome:
     history: list = field(default_factory=list)
     n_iter: int = 0
     n_rounds: int = 0
+    best_round: int = 0
     converged: bool = False
     interrupted: bool = False
+
+
+@dataclass
+class Round:
+    """What a finished round has reached."""
+
+    number: int
+    divergence: float
+    state: dict
+    converged: bool
 
 
 class Trainer:
@@ -98,6 +111,8 @@ class Trainer:
         self.plan = plan
         self.outcome = Outcome()
         self.has_clusters = False
+        self._average: WeightAverage | None = None
+        self._stopped = False
         self._order = torch.Generator().manual_seed(plan.seed)
         self._noise = torch.Generator(samples.device).manual_seed(plan.seed)
         self._dropout = Dropout(plan.dropout, self._noise)
@@ -111,6 +126,9 @@ class Trainer:
         self._target_within_batch = getattr(
             model.autoencoder, "target_within_batch", False
         )
+        self._members = None
+        if plan.members is not None:
+            self._members = torch.as_tensor(plan.members, device=samples.device)
 
     def run(self, events):
         """Go through the phases.
@@ -133,21 +151,38 @@ class Trainer:
         with self._interruptible():
             self._pretrain()
         labels = self._initial_labels()
-        best = math.inf, self.model.state_dict()
+        best, embedding = None, None
         while labels is not None:
-            self._start_from(labels)
-            with self._interruptible():
-                self._fit_to_labels(labels)
-            with self._interruptible():
-                self._train_jointly()
-            self.outcome.n_rounds += 1
-            divergence = size_divergence(self._labels(), self._frequencies)
-            if divergence < best[0]:
-                best = divergence, copy.deepcopy(self.model.state_dict())
-            labels = self._labels_nearer_to_prior(divergence)
-        self.model.load_state_dict(best[1])
+            self._run_round(labels, embedding)
+            labels = None
+            # A round that was cut short does not replace a whole one.
+            if best is None or not self.outcome.interrupted:
+                with self._interruptible():
+                    best, labels, embedding = self._judge_round(best)
+        self.outcome.best_round = self.outcome.n_rounds
+        if best is not None:
+            self.model.load_state_dict(best.state)
+            self.outcome.best_round = best.number
+            self.outcome.converged = best.converged
+        if self.outcome.interrupted:
+            self.outcome.converged = False
         self.model.eval()
         return self.outcome
+
+    def model_so_far(self):
+        """A copy of the model as it would be if training ended now.
+
+        Returns
+        -------
+        model : ClusteringModel or None
+            None while there are no clusters.
+        """
+        if not self.has_clusters:
+            return None
+        if self._average is None:
+            return copy.deepcopy(self.model)
+        with self._average.applied():
+            return copy.deepcopy(self.model)
 
     def _pretrain(self):
         """Phase 1: the autoencoder alone, noisy in, clean targets."""
@@ -172,18 +207,34 @@ class Trainer:
         return initial_labels(
             method,
             self.plan.n_clusters,
-            self.samples.rows,
+            lambda: self.samples.rows(self._members),
             self._embedding,
             self._frequencies,
             self.plan.seed,
         )
 
     def _embedding(self):
-        return embed_all(self.model, self.samples).cpu().numpy()
+        return embed_all(self.model, self.samples, self._members).cpu().numpy()
 
-    def _start_from(self, labels):
+    def _run_round(self, labels, embedding):
+        """Phases 2 and 3, from starting labels."""
+        self.outcome.n_rounds += 1
+        self.outcome.converged = False
+        try:
+            self._start_from(labels, embedding)
+        except KeyboardInterrupt:
+            self.outcome.interrupted = True
+            self._start_from(labels, embedding)
+        with self._interruptible():
+            self._fit_to_labels(labels)
+        with self._interruptible():
+            self._train_jointly()
+
+    def _start_from(self, labels, embedding):
         """Phase 2, second part: the softmax layer starts at the means of the labels."""
-        centers = class_means(self._embedding(), labels, self.plan.n_clusters)
+        if embedding is None:
+            embedding = self._embedding()
+        centers = class_means(embedding, labels, self.plan.n_clusters)
         self.model.set_centers(torch.as_tensor(centers, device=self.samples.device))
         self.has_clusters = True
 
@@ -193,24 +244,24 @@ class Trainer:
             torch.as_tensor(labels, dtype=torch.int64), self.plan.n_clusters
         )
         targets = targets.float().to(self.samples.device)
-        for _ in self._epochs("initialise", self.plan.fit_epochs, targets):
+        for _ in self._epochs(
+            "initialise", self.plan.fit_epochs, targets, members=self._members
+        ):
             pass
 
     def _train_jointly(self):
         """Phase 3: Q from the clean pathway, then an epoch towards it, in turns."""
-        averaged = AveragedModel(
-            self.model, multi_avg_fn=get_ema_multi_avg_fn(self.plan.average_decay)
-        )
-        averaged.update_parameters(self.model)
-        previous = self._target_distribution(averaged.module)
+        average = WeightAverage(self.model, self.plan.average_decay)
+        self._average = average
+        previous = self._target_distribution(average)
         lowest = prior_divergence(previous, self._prior).item()
-        best = copy.deepcopy(self.model.state_dict())
+        best = average.copy()
         targets = previous.float().to(self.samples.device)
         try:
             for epoch in self._epochs(
-                "joint", self.plan.max_iter, targets, averaged.update_parameters
+                "joint", self.plan.max_iter, targets, average.update
             ):
-                current = self._target_distribution(averaged.module)
+                current = self._target_distribution(average)
                 change = (current - previous).square().mean().item()
                 targets.copy_(current)
                 previous = current
@@ -218,7 +269,8 @@ class Trainer:
                 epoch.record["prior_divergence"] = divergence
                 epoch.record["target_change"] = change
                 self.outcome.n_iter += 1
-                # While the learning rate climbs, Q says little about convergence.
+                # While the learning rate climbs, or could, Q says little about
+                # convergence.
                 climbing = epoch.record["epoch"] < WARM_UP * self.plan.max_iter
                 self.outcome.converged = change < self.plan.tol and not climbing
                 drifting = (
@@ -226,53 +278,92 @@ class Trainer:
                     and divergence > MAX_GROWTH * lowest + MAX_RISE
                 )
                 epoch.stop = self.outcome.converged or drifting
-                if divergence < lowest:
-                    lowest = divergence
-                    best = copy.deepcopy(averaged.module.state_dict())
                 if drifting:
-                    averaged.module.load_state_dict(best)
+                    average.restore(best)
+                elif divergence < lowest:
+                    lowest, best = divergence, average.copy()
         finally:
-            self.model.load_state_dict(averaged.module.state_dict())
+            average.apply()
+            self._average = None
 
-    def _target_distribution(self, model):
-        probabilities = assign(model, embed_all(model, self.samples))
+    def _target_distribution(self, average):
+        with average.applied():
+            probabilities = assign(self.model, embed_all(self.model, self.samples))
         return target_distribution(probabilities, self._prior, self.plan.target_form)
 
-    def _labels(self):
-        embedding = embed_all(self.model, self.samples)
-        return assign(self.model, embedding).argmax(dim=1).numpy()
-
-    def _labels_nearer_to_prior(self, divergence):
-        """Starting labels for another round, or None if there is to be none.
+    def _judge_round(self, best):
+        """Compare a round with the best one, and look for labels to start another from.
 
         Clusters that the first graph had mixed up may lie apart in the embedding.
 
         Parameters
         ----------
-        divergence : float
-            KL(f || u) of the labels that the network gives.
+        best : Round or None
+            The best of the rounds before.
+
+        Returns
+        -------
+        best : Round
+            The one whose cluster sizes are nearest to the prior.
+        labels : ndarray of shape (n_members,) or None
+            Starting labels for another round; None if there is to be none.
+        embedding : ndarray of shape (n_members, embedding_dim)
         """
-        plan = self.plan
+        plan, outcome = self.plan, self.outcome
+        embedding = embed_all(self.model, self.samples)
+        found = assign(self.model, embedding).argmax(dim=1).numpy()
+        divergence = size_divergence(found, self._frequencies)
+        if best is None or divergence < best.divergence:
+            state = copy.deepcopy(self.model.state_dict())
+            best = Round(outcome.n_rounds, divergence, state, outcome.converged)
+        if self._members is not None:
+            embedding = embedding[self._members]
+        embedding = embedding.cpu().numpy()
         by_path_integral = isinstance(plan.init, str) and plan.init == "path-integral"
-        last = self.outcome.interrupted or self.outcome.n_rounds == plan.max_rounds
-        if last or not by_path_integral:
-            return None
+        last = (
+            outcome.interrupted or self._stopped or outcome.n_rounds == plan.max_rounds
+        )
+        needed = NEARER * divergence - LEAST_GAIN
+        if last or not by_path_integral or needed < 0:
+            return best, None, embedding
         try:
             labels, new_divergence = path_integral_labels(
-                self._embedding(), plan.n_clusters, self._frequencies
+                embedding, plan.n_clusters, self._frequencies
             )
         except KeyboardInterrupt:
-            self.outcome.interrupted = True
-            return None
-        if new_divergence > NEARER * divergence - MAX_RISE:
-            return None
-        return labels if plan.prior is None else order_by_prior(labels, plan.prior)
+            outcome.interrupted = True
+            return best, None, embedding
+        if new_divergence > needed:
+            return best, None, embedding
+        if plan.prior is not None:
+            labels = order_by_prior(labels, plan.prior)
+        return best, labels, embedding
 
-    def _epochs(self, phase, n_epochs, targets=None, after_step=lambda model: None):
-        """Train epoch by epoch, yielding after each so that the phase can add to it."""
+    def _epochs(
+        self,
+        phase,
+        n_epochs,
+        targets=None,
+        after_step=lambda: None,
+        members=None,
+    ):
+        """Train epoch by epoch, yielding after each so that the phase can add to it.
+
+        Parameters
+        ----------
+        phase : str
+        n_epochs : int
+        targets : tensor of shape (n_members, n_clusters), default=None
+            What to predict.
+        after_step : callable
+            Called after each step.
+        members : tensor of shape (n_members,), default=None
+            Which samples to train on; None for all.
+        """
         if self.outcome.interrupted or n_epochs == 0:
             return
-        n_batches = math.ceil(len(self.samples) / self.plan.batch_size)
+        n_samples = len(self.samples if members is None else members)
+        n_batches = math.ceil(n_samples / self.plan.batch_size)
         peak = self.plan.learning_rate
         optimizer = torch.optim.Adam(self.model.parameters(), lr=peak, fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -284,28 +375,33 @@ class Trainer:
             self.events.begin_epoch()
             self.model.train()
             losses = torch.zeros(2, device=self.samples.device, dtype=torch.float32)
-            order = torch.randperm(len(self.samples), generator=self._order)
+            order = torch.randperm(n_samples, generator=self._order)
             for index in order.to(self.samples.device).tensor_split(n_batches):
-                terms = self._losses(phase, index, targets)
+                x = self.samples.batch(index if members is None else members[index])
+                terms = self._losses(
+                    phase, x, None if targets is None else targets[index]
+                )
                 optimizer.zero_grad()
                 sum(terms).backward()
                 optimizer.step()
                 schedule.step()
-                after_step(self.model)
+                after_step()
                 losses += len(index) * torch.stack(terms).detach()
-            epoch = Epoch(phase, number, *(losses / len(self.samples)).tolist())
+            epoch = Epoch(
+                phase, self.outcome.n_rounds, number, *(losses / n_samples).tolist()
+            )
             self._check_finite(epoch)
             yield epoch
             self.outcome.history.append(epoch.record)
             self._log(epoch.record)
-            if self.events.end_epoch() or epoch.stop:
+            self._stopped = self.events.end_epoch()
+            if self._stopped or epoch.stop:
                 break
         self.events.end_phase()
 
-    def _losses(self, phase, index, targets):
+    def _losses(self, phase, x, targets):
         """Weighted reconstruction loss and KL(Q || P) of one batch."""
         network, assignment = self.model.autoencoder, self.model.assignment
-        x = self.samples.batch(index)
         weight = {"pretrain": 1.0, "initialise": 0.0}.get(
             phase, self.plan.reconstruction_weight
         )
@@ -329,16 +425,12 @@ class Trainer:
             )
         if targets is not None:
             if target_within_batch:
-                batch_targets = target_distribution(
+                targets = target_distribution(
                     clean_logits.float().softmax(dim=1),
                     self._prior.float().to(x.device),
                     self.plan.target_form,
                 )
-            else:
-                batch_targets = targets[index]
-            clustering = clustering_loss(
-                batch_targets, logits.float().log_softmax(dim=1)
-            )
+            clustering = clustering_loss(targets, logits.float().log_softmax(dim=1))
         return reconstruction, clustering
 
     @torch.no_grad()
@@ -374,10 +466,11 @@ class Trainer:
 class Epoch:
     """A finished epoch: what goes into the history, and whether to stop here."""
 
-    def __init__(self, phase, number, reconstruction, clustering):
+    def __init__(self, phase, n_rounds, number, reconstruction, clustering):
         self.stop = False
         self.record = {
             "phase": phase,
+            "round": n_rounds,
             "epoch": number,
             "loss": reconstruction + clustering,
             "reconstruction": reconstruction,

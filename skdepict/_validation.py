@@ -7,6 +7,8 @@ from scipy import sparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import validate_data
 
+from skdepict._partwise import open_partwise
+
 
 def check_rows(estimator, X, expected_shape=None):
     """Check the samples and flatten them.
@@ -15,14 +17,14 @@ def check_rows(estimator, X, expected_shape=None):
     ----------
     estimator : estimator
         Its feature names and number of features are set, or compared.
-    X : array-like
+    X : array-like, or what is read in parts
         What the user passed.
     expected_shape : tuple of int, default=None
         The shape of one sample in `fit`; None if this is for `fit`.
 
     Returns
     -------
-    rows : ndarray of shape (n_samples, n_features)
+    rows : ndarray or PartwiseRows of shape (n_samples, n_features)
         float64, float32 or uint8.
     sample_shape : tuple of int
         The shape of one sample before.
@@ -40,8 +42,35 @@ def check_rows(estimator, X, expected_shape=None):
             "sklearn.decomposition.TruncatedSVD(n_components=100) in front of it in a "
             "pipeline, or use X.toarray() if it fits in memory."
         )
+    rows = open_partwise(X)
+    if rows is None:
+        array = _check_array(estimator, X, fitting)
+        sample_shape = array.shape[1:]
+    else:
+        sample_shape = rows.sample_shape
+    if math.prod(sample_shape) == 0:
+        raise ValueError(f"X has samples of shape {sample_shape}: they hold no values.")
+    if not fitting and len(sample_shape) > 1 and sample_shape != expected_shape:
+        raise ValueError(
+            f"X has samples of shape {sample_shape}, but {name} was fitted to samples "
+            f"of shape {expected_shape}. Pass samples of that shape, or flat rows."
+        )
+    if rows is None:
+        rows = array.reshape(len(array), -1)
+    elif len(rows) < 1 + fitting:
+        raise ValueError(
+            f"Found {len(rows)} samples in X while a minimum of {1 + fitting} is "
+            f"required by {name}."
+        )
+    # Feature names are read from X itself, the number of features from the shape.
+    named = X if hasattr(X, "columns") else np.broadcast_to(np.float32(0), rows.shape)
+    validate_data(estimator, named, reset=fitting, skip_check_array=True)
+    return rows, sample_shape
+
+
+def _check_array(estimator, X, fitting):
     try:
-        array = check_array(
+        return check_array(
             X,
             dtype=[np.float64, np.float32, np.uint8],
             allow_nd=True,
@@ -53,23 +82,10 @@ def check_rows(estimator, X, expected_shape=None):
         if "could not convert string" not in str(error):
             raise
         raise ValueError(
-            f"X holds strings ({error}), but {name} needs numbers. Encode them, for "
-            "example with sklearn.preprocessing.OneHotEncoder or "
+            f"X holds strings ({error}), but {type(estimator).__name__} needs numbers. "
+            "Encode them, for example with sklearn.preprocessing.OneHotEncoder or "
             "sklearn.feature_extraction.text.TfidfVectorizer."
         ) from error
-    sample_shape = array.shape[1:]
-    if math.prod(sample_shape) == 0:
-        raise ValueError(f"X has shape {array.shape}: its samples hold no values.")
-    if not fitting and array.ndim > 2 and sample_shape != expected_shape:
-        raise ValueError(
-            f"X has samples of shape {sample_shape}, but {name} was fitted to samples "
-            f"of shape {expected_shape}. Pass samples of that shape, or flat rows."
-        )
-    rows = array.reshape(len(array), -1)
-    # Feature names are read from X itself, the number of features from the rows.
-    named = X if hasattr(X, "columns") else rows
-    validate_data(estimator, named, reset=fitting, skip_check_array=True)
-    return rows, sample_shape
 
 
 def check_prior(prior, n_clusters):

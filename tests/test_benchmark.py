@@ -3,12 +3,13 @@
 import csv
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
 
-from skdepict import DEPICTClustering, _trainer
-from skdepict.benchmark import compare, methods, study, suites
+from skdepict import DEPICTClustering, _initialization
+from skdepict.benchmark import ablations, compare, methods, study, suites
 from skdepict.benchmark.__main__ import main
 from skdepict.benchmark.data import load
 
@@ -184,11 +185,29 @@ def test_a_method_that_fails_is_a_row_with_the_reason(tmp_path, monkeypatch, cap
     assert ("digits", "ward", 0) not in study.read_rows(tmp_path / "paper.csv")
 
 
-def test_table_of_something_else_is_not_written_to(tmp_path):
-    (tmp_path / "paper.csv").write_text("a,b\n1,2\n")
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "a,b\n1,2", "a,b\n", "notes"])
+def test_table_of_something_else_is_not_written_to(text, tmp_path):
+    (tmp_path / "paper.csv").write_text(text)
     with pytest.raises(SystemExit):
         run_paper(tmp_path, "--methods", "kmeans")
-    assert (tmp_path / "paper.csv").read_text() == "a,b\n1,2\n"
+    assert (tmp_path / "paper.csv").read_text() == text
+
+
+def test_a_method_whose_process_dies_is_a_row_too(tmp_path, monkeypatch):
+    def die(function, *task):
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(study, "in_fresh_process", die)
+    rows = run_paper(tmp_path, "--methods", "kmeans,ward", "--seeds", "1")
+    assert [row["error"] for row in rows] == ["the process was killed"] * 2
+
+
+def test_rows_of_another_commit_are_kept_and_named(tmp_path, monkeypatch, capsys):
+    run_paper(tmp_path, "--methods", "kmeans", "--seeds", "1")
+    monkeypatch.setattr(suites, "commit", lambda: "abc1234")
+    rows = run_paper(tmp_path, "--methods", "kmeans", "--seeds", "1")
+    assert len(rows) == 1
+    assert f"rows of other commits ({rows[0]['commit']})" in capsys.readouterr().err
 
 
 def test_peers_that_are_not_installed_are_left_out(tmp_path, monkeypatch, capsys):
@@ -211,17 +230,33 @@ def named(task):
 
 
 @pytest.mark.parametrize("name", methods.ABLATIONS)
-def test_ablations_change_the_fit_and_nothing_after_it(name, few_digits, monkeypatch):
-    parts = (_trainer.target_distribution, _trainer.Trainer._encode_clean)
+def test_ablations_change_what_they_say_and_nothing_after_the_fit(name, few_digits):
     images = few_digits[0]
-    brief = {"fit_epochs": 10, "max_iter": 3}
-    if name == "depict:no-joint":
-        del brief["max_iter"]
-    expected = DEPICTClustering(10, random_state=0, fit_epochs=10, max_iter=3)
-    if name == "depict:clean-gradient":
-        expected.set_params(reconstruction_weight=1.0)
-    expected.fit(images)
-    model = methods.METHODS[name]((300, 64), 10, 0).set_params(**brief).fit(images)
-    if name not in ("depict:one-round", "depict:no-early-stopping"):
+    class_name, parameters = methods.ABLATIONS[name]
+    changed = methods.METHODS[name]((300, 64), 10, 0)
+    default = DEPICTClustering(10, random_state=0)
+    assert changed.get_params() == default.get_params() | parameters
+    if class_name == "DEPICTClustering":
+        return
+    changes = type(changed).changes
+    before = [getattr(owner, attribute) for owner, attribute, _ in changes]
+    brief = {"fit_epochs": 10, "max_iter": 3, **parameters}
+    model = changed.set_params(**brief).fit(images)
+    expected = default.set_params(**brief).fit(images)
+    if class_name != "PlainCut":  # at heights that are even on these digits
         assert not np.array_equal(model.embedding_, expected.embedding_)
-    assert (_trainer.target_distribution, _trainer.Trainer._encode_clean) == parts
+    after = [getattr(owner, attribute) for owner, attribute, _ in changes]
+    assert before == after
+
+
+def test_plain_cut_takes_no_uneven_heights(few_digits, monkeypatch):
+    seen = []
+
+    def path_integral_labels(points, n_clusters, prior):
+        seen.append(_initialization.UNEVEN_HEIGHTS)
+        return np.arange(300) % 10, 0.0
+
+    monkeypatch.setattr(_initialization, "path_integral_labels", path_integral_labels)
+    brief = {"fit_epochs": 1, "max_iter": 0}
+    ablations.PlainCut(10, **brief).fit(few_digits[0])
+    assert seen == [0.0]

@@ -5,8 +5,12 @@ import copy
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
 
 from skdepict import DEPICTClustering, _trainer
+from skdepict._average import WeightAverage
+from skdepict._callbacks import FitEvents
 
 from .conftest import quick
 
@@ -29,6 +33,7 @@ def test_labels_nearer_to_the_prior_start_another_round(monkeypatch, few_digits)
     model = quick(10).fit(images)
     assert (model.n_rounds_, model.n_iter_, len(asked)) == (2, 4, 1)
     assert asked[0] == model.embedding_.shape
+    assert [record["round"] for record in model.history_] == [1] * 22 + [2] * 22
     phases = [record["phase"] for record in model.history_]
     assert phases == (["initialise"] * 20 + ["joint"] * 2) * 2
     # The second round has learned what it was given.
@@ -52,7 +57,7 @@ def test_a_round_that_leads_away_from_the_prior_is_undone(monkeypatch, few_digit
     expected = quick(10, max_rounds=1).fit(images)
     offer(monkeypatch, np.arange(300) // 200, 0.0)
     model = quick(10).fit(images)
-    assert model.n_rounds_ == 2
+    assert (model.n_rounds_, model.best_round_) == (2, 1)
     np.testing.assert_array_equal(model.labels_, expected.labels_)
     np.testing.assert_array_equal(model.embedding_, expected.embedding_)
 
@@ -62,9 +67,10 @@ def drift(monkeypatch, divergences):
     weights = []
     original = _trainer.Trainer._target_distribution
 
-    def target_distribution(trainer, model):
-        weights.append(copy.deepcopy(model.state_dict()))
-        return original(trainer, model)
+    def target_distribution(trainer, average):
+        with average.applied():
+            weights.append(copy.deepcopy(trainer.model.state_dict()))
+        return original(trainer, average)
 
     values = iter(divergences)
     monkeypatch.setattr(_trainer.Trainer, "_target_distribution", target_distribution)
@@ -128,10 +134,165 @@ def test_targets_come_from_an_average_of_the_weights(decay, monkeypatch, few_dig
 @pytest.mark.filterwarnings("ignore:Clusters")
 def test_published_configuration_can_be_fitted_and_overridden(few_digits):
     model = DEPICTClustering.as_published(10, random_state=0)
-    assert model.embedding_dim == 10
-    assert (model.affine_noise, model.elastic_noise) == (False, False)
+    init = model.init
+    assert (init.n_clusters, init.metric) == (10, "euclidean")
+    changed = {
+        "embedding_dim": 10,
+        "target": "square-root",
+        "max_rounds": 1,
+        "pretrain_epochs": 50,
+        "fit_epochs": 20,
+        "max_iter": 50,
+        "average_decay": 0.0,
+        "early_stopping": False,
+        "reconstruction_weight": 1.0,
+        "affine_noise": False,
+        "elastic_noise": False,
+        "learning_rate": 1e-4,
+        "schedule": "constant",
+        "batch_size": 100,
+        "init": init,
+    }
+    default = DEPICTClustering(10, random_state=0)
+    assert model.get_params(deep=False) == default.get_params() | changed
     model.set_params(pretrain_epochs=5, fit_epochs=5, max_iter=3)
     model.fit(few_digits[0])
     assert model.n_iter_ <= 3
     assert model.history_[0]["reconstruction"] > 0
     assert DEPICTClustering.as_published(3, dropout=0.2).dropout == 0.2
+
+
+def test_published_configuration_needs_a_number():
+    with pytest.raises(ValueError, match="as_published needs the number of clusters"):
+        DEPICTClustering.as_published("auto")
+
+
+class Remembering(nn.Module):
+    """A module that keeps a result of its last forward pass, so cannot be copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.down = nn.utils.parametrizations.spectral_norm(nn.Linear(64, 8))
+        self.norm = nn.BatchNorm1d(8)
+        self.up = nn.Linear(8, 64)
+
+    def encode(self, x, corrupt):
+        self.last = torch.tanh(self.norm(self.down(corrupt(x))))
+        return [self.last]
+
+    def decode(self, embedding):
+        return [self.up(embedding)]
+
+
+def test_modules_that_cannot_be_copied_once_used_can_be_trained(few_digits):
+    images, y = few_digits
+    rows = images.reshape(300, -1)
+    model = quick(10, network=Remembering(), init=y).fit(rows)
+    np.testing.assert_array_equal(model.predict(rows), model.labels_)
+
+
+def test_statistics_of_batches_are_averaged_like_weights():
+    module = nn.BatchNorm1d(3)
+    average = WeightAverage(module, 0.5)
+    module.running_mean.fill_(4.0)
+    average.update()
+    with average.applied():
+        assert torch.equal(module.running_mean, torch.full((3,), 2.0))
+        assert torch.equal(module.weight, torch.ones(3))
+    assert torch.equal(module.running_mean, torch.full((3,), 4.0))
+    earlier = average.copy()
+    average.update()
+    average.restore(earlier)
+    average.apply()
+    assert torch.equal(module.running_mean, torch.full((3,), 2.0))
+
+
+class Watch:
+    """A callback that keeps the labels that a stop would give, and may stop."""
+
+    def __init__(self, images, stop_at=None):
+        self.images, self.stop_at, self.labels, self.n_epochs = images, stop_at, [], 0
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, fitted_estimator=None):
+        if context.task_name != "epoch":
+            return False
+        self.n_epochs += 1
+        x = torch.from_numpy(self.images).float()[:, None] / 8 - 1
+        model = fitted_estimator.network_
+        with torch.no_grad():
+            self.labels.append(model.assignment(model.embed(x)).argmax(dim=1).numpy())
+        return self.n_epochs == self.stop_at
+
+
+def test_callbacks_see_the_model_that_would_be_returned(few_digits):
+    images, y = few_digits
+    watch = Watch(images)
+    model = quick(10, init=y, average_decay=0.9).set_callbacks(watch).fit(images)
+    np.testing.assert_array_equal(watch.labels[-1], model.labels_)
+
+
+def test_a_callback_that_stops_the_joint_phase_ends_the_rounds(monkeypatch, few_digits):
+    images, y = few_digits
+    offer(monkeypatch, y, 0.0)
+    model = quick(10).set_callbacks(Watch(images, stop_at=21)).fit(images)
+    assert (model.n_rounds_, model.n_iter_) == (1, 1)
+
+
+def interrupt_epoch(monkeypatch, number):
+    """Raise KeyboardInterrupt in this epoch of the fit, counted from 1."""
+    original = FitEvents.begin_epoch
+    count = []
+
+    def begin_epoch(events):
+        count.append(1)
+        if len(count) == number:
+            raise KeyboardInterrupt
+        return original(events)
+
+    monkeypatch.setattr(FitEvents, "begin_epoch", begin_epoch)
+
+
+@pytest.mark.parametrize("number", [24, 43])
+def test_an_interrupted_round_does_not_replace_a_whole_one(
+    number, monkeypatch, few_digits
+):
+    images, y = few_digits
+    expected = quick(10, max_rounds=1).fit(images)
+    offer(monkeypatch, y, 0.0)
+    interrupt_epoch(monkeypatch, number)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model = quick(10).fit(images)
+    assert (model.n_rounds_, model.best_round_) == (2, 1)
+    assert not model.converged_
+    np.testing.assert_array_equal(model.embedding_, expected.embedding_)
+
+
+def test_an_interrupt_between_rounds_keeps_the_first(monkeypatch, few_digits):
+    images, _ = few_digits
+    expected = quick(10, max_rounds=1, tol=1.0).fit(images)
+    assert expected.converged_
+
+    def path_integral_labels(points, n_clusters, prior):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_trainer, "path_integral_labels", path_integral_labels)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model = quick(10, tol=1.0).fit(images)
+    assert not model.converged_
+    np.testing.assert_array_equal(model.labels_, expected.labels_)
+
+
+def test_no_graph_of_the_embedding_where_it_could_not_win(monkeypatch, few_digits):
+    asked = offer(monkeypatch, few_digits[1], 0.0)
+    monkeypatch.setattr(_trainer, "size_divergence", lambda *args: 5e-4)
+    assert quick(10).fit(few_digits[0]).n_rounds_ == 1
+    assert not asked

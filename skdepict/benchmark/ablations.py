@@ -1,43 +1,58 @@
 """DEPICTClustering with one part of it changed or taken away."""
 
+from contextlib import ExitStack
 from unittest.mock import patch
 
 import torch
 
-from skdepict import DEPICTClustering, PathIntegralClustering, _trainer
-from skdepict.benchmark.data import flatten
+from skdepict import DEPICTClustering, _initialization, _trainer
 
 
-class OneGraph(DEPICTClustering):
-    """Starts from `PathIntegralClustering` with its defaults, in one round."""
+class _Patched(DEPICTClustering):
+    """Fits with other values in place of some in the modules of the package."""
 
-    def fit(self, X, y=None):
-        """Fit from the labels of one graph."""
-        self.init = PathIntegralClustering(self.n_clusters).fit_predict(flatten(X))
-        return super().fit(X)
-
-
-class WithoutPrior(DEPICTClustering):
-    """Sharpens the predictions to p**2, whatever the cluster sizes."""
+    changes: tuple = ()
 
     def fit(self, X, y=None):
-        """Fit with Q proportional to p**2."""
-        with patch.object(_trainer, "target_distribution", _sharpened):
-            return super().fit(X)
-
-
-class WithCleanGradient(DEPICTClustering):
-    """Lets the reconstruction loss move its own targets, the clean hidden layers."""
-
-    def fit(self, X, y=None):
-        """Fit with gradients through the clean pathway."""
-        with patch.object(_trainer.Trainer, "_encode_clean", _encode_with_gradient):
+        """Fit with the changes."""
+        with ExitStack() as stack:
+            for owner, name, value in self.changes:
+                stack.enter_context(patch.object(owner, name, value))
             return super().fit(X)
 
 
 def _sharpened(probabilities, prior, form):
+    """Q proportional to p**2, whatever the cluster sizes."""
     return torch.nn.functional.normalize(probabilities.square(), p=1, dim=1)
 
 
 def _encode_with_gradient(trainer, x):
     return trainer.model.autoencoder.encode(x, lambda layer: layer)
+
+
+ONE_GRAPH = (_initialization, "WHITENINGS", (0.6,))
+PLAIN_CUT = (_initialization, "UNEVEN_HEIGHTS", 0.0)
+
+
+class OneGraph(_Patched):
+    """Takes the labels of one graph, that of `PathIntegralClustering`'s defaults."""
+
+    changes = (ONE_GRAPH, PLAIN_CUT)
+
+
+class PlainCut(_Patched):
+    """Cuts each tree at one height."""
+
+    changes = (PLAIN_CUT,)
+
+
+class WithoutPrior(_Patched):
+    """Sharpens the predictions, from one graph; to be used without early stopping."""
+
+    changes = (ONE_GRAPH, PLAIN_CUT, (_trainer, "target_distribution", _sharpened))
+
+
+class WithCleanGradient(_Patched):
+    """Lets the reconstruction loss move its own targets, the clean hidden layers."""
+
+    changes = ((_trainer.Trainer, "_encode_clean", _encode_with_gradient),)

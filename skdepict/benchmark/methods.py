@@ -93,7 +93,7 @@ def _peer(name, **parameters):
 
 
 def _ablation(class_name, parameters):
-    """A factory for DEPICTClustering with one thing changed."""
+    """A factory for DEPICTClustering with something changed."""
 
     def make(shape, n_clusters, seed):
         from skdepict.benchmark import ablations
@@ -104,20 +104,23 @@ def _ablation(class_name, parameters):
     return make
 
 
-# name: a class in ablations.py, and the parameters that differ from the defaults.
+# name: a class in ablations.py, and the parameters that differ from the defaults. All
+# are to be compared with "depict", but "clean-gradient" with "reconstruction" and
+# "no-prior", which lacks everything that looks at cluster sizes, with "one-graph".
 ABLATIONS = {
     "depict:kmeans-init": (
         "DEPICTClustering",
         {"init": "kmeans", "pretrain_epochs": 20},
     ),
     "depict:one-graph": ("OneGraph", {}),
+    "depict:plain-cut": ("PlainCut", {}),
     "depict:one-round": ("DEPICTClustering", {"max_rounds": 1}),
     "depict:no-affine": ("DEPICTClustering", {"affine_noise": False}),
     "depict:no-elastic": ("DEPICTClustering", {"elastic_noise": False}),
     "depict:no-dropout": ("DEPICTClustering", {"dropout": 0.0}),
     "depict:square-root": ("DEPICTClustering", {"target": "square-root"}),
     "depict:no-joint": ("DEPICTClustering", {"max_iter": 0}),
-    "depict:no-prior": ("WithoutPrior", {}),
+    "depict:no-prior": ("WithoutPrior", {"early_stopping": False, "max_rounds": 1}),
     "depict:no-average": ("DEPICTClustering", {"average_decay": 0.0}),
     "depict:no-early-stopping": ("DEPICTClustering", {"early_stopping": False}),
     "depict:reconstruction": ("DEPICTClustering", {"reconstruction_weight": 1.0}),

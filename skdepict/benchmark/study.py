@@ -4,8 +4,10 @@ import csv
 import io
 import os
 import platform
+import re
 import subprocess
 import time
+from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -50,7 +52,12 @@ def run_study(tasks, data_dir, path, report):
     rows = read_rows(path)
     for task in tasks:
         if task not in rows:
-            row = in_fresh_process(run_task, *task, data_dir)
+            try:
+                row = in_fresh_process(run_task, *task, data_dir)
+            except BrokenProcessPool:
+                # Killed from outside, for memory as a rule; the others go on.
+                row = dict(zip(("set", "method", "seed"), task, strict=True))
+                row["error"] = "the process was killed"
             append_row(path, row)
             # As a later run would read it.
             rows[task] = {name: str(row.get(name, "")) for name in COLUMNS}
@@ -65,18 +72,16 @@ def read_rows(path):
     """
     if not path.exists():
         return {}
-    lines = path.read_text().splitlines(keepends=True)
-    rows = list(csv.DictReader(line for line in lines if line.endswith("\n")))
-    if rows and set(rows[0]) != set(COLUMNS):
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    reader = csv.DictReader(line for line in lines if line.endswith("\n"))
+    if lines and tuple(reader.fieldnames or ()) != COLUMNS:
         raise ValueError(
-            f"{path} has the columns {list(rows[0])}, not those of a study. Choose "
-            "another --output."
+            f"{path} begins with {lines[0][:80]!r}, not with the columns of a study. "
+            "Choose another --output."
         )
-    return {
-        (row["set"], row["method"], int(row["seed"])): row
-        for row in rows
-        if not row["error"]
-    }
+    # A later row of a task takes the place of one that failed.
+    rows = {(row["set"], row["method"], int(row["seed"])): row for row in reader}
+    return {task: row for task, row in rows.items() if not row["error"]}
 
 
 def append_row(path, row):
@@ -106,13 +111,13 @@ def run_task(set_name, method, seed, data_dir):
     """
     X, y = load_set(set_name, data_dir)
     n_clusters = len(np.unique(y))
-    model = METHODS[method]((len(X), X[0].size), n_clusters, seed)
     row = {"set": set_name, "method": method, "seed": seed}
     row |= {"n_samples": len(X), "n_clusters": n_clusters}
-    row["parameters"] = " ".join(repr(model).split())
     samples = X if method in TAKES_IMAGES else flatten(X)
-    start = time.perf_counter()
     try:
+        model = METHODS[method]((len(X), X[0].size), n_clusters, seed)
+        row["parameters"] = " ".join(repr(model).split())
+        start = time.perf_counter()
         labels = model.fit_predict(samples)
     except Exception as error:  # a peer may fail in any way: the table says how
         row["error"] = " ".join(f"{type(error).__name__}: {error}".split())
@@ -150,7 +155,7 @@ def commit():
             ).stdout.strip()
             for arguments in (
                 ["rev-parse", "--short", "HEAD"],
-                ["status", "--porcelain", "-uno", "--", ".."],
+                ["status", "--porcelain", "--", ".."],
             )
         )
     except (OSError, subprocess.CalledProcessError):
@@ -234,7 +239,7 @@ def draw_study(rows, path):
             if not values:
                 continue
             height = methods.index(method)
-            ours = method.partition("-")[0] == "depict"
+            ours = re.split("[-:]", method)[0] == "depict"
             color = "tab:red" if ours else "tab:blue"
             mean = np.mean(values)
             ax.barh(height, mean, height=0.6, color=color, alpha=0.25)

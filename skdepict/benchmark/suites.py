@@ -7,6 +7,7 @@ from pathlib import Path
 from skdepict.benchmark.methods import ABLATIONS
 from skdepict.benchmark.sets import SETS, set_file
 from skdepict.benchmark.study import (
+    commit,
     draw_study,
     read_rows,
     run_study,
@@ -33,8 +34,8 @@ SEEDS_FOR_MANY_SAMPLES = 3
 
 def run_suite(arguments):
     """Run a study, with a progress bar, and write its table and figure."""
-    sets = _choose_sets(arguments)
-    methods = _choose_methods(arguments)
+    sets = dict.fromkeys(_choose_sets(arguments))
+    methods = dict.fromkeys(_choose_methods(arguments))
     tasks = []
     for name in sets:
         for method in methods:
@@ -48,6 +49,13 @@ def run_suite(arguments):
             tasks += [(name, method, seed) for seed in range(n_seeds)]
     path = Path(f"{arguments.output}.csv")
     done = read_rows(path)
+    others = {row["commit"] for task, row in done.items() if task in tasks} - {commit()}
+    if others:
+        print(
+            f"{path} has rows of other commits ({', '.join(sorted(others))}), which "
+            "are kept. Delete them, or choose another --output, to run them again.",
+            file=sys.stderr,
+        )
     with _Progress(sum(task not in done for task in tasks)) as progress:
         rows = run_study(tasks, arguments.data_dir, path, progress.advance)
     table = summarise_study(rows)
