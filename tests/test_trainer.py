@@ -222,7 +222,7 @@ class Watch:
     def on_fit_task_begin(self, estimator, context):
         pass
 
-    def on_fit_task_end(self, estimator, context, fitted_estimator=None):
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
         if context.task_name != "epoch":
             return False
         self.n_epochs += 1
