@@ -192,7 +192,7 @@ class Scaling:
         return samples.astype(np.float64) * self.scale + self.shift
 
 
-def fit_scaling(rows, layout, autoencoder):
+def fit_scaling(rows, layout, autoencoder, processes):
     """Find the scaling of the training data.
 
     Images are mapped linearly so that the smallest and the largest value of the whole
@@ -208,6 +208,8 @@ def fit_scaling(rows, layout, autoencoder):
         What a sample is.
     autoencoder : torch.nn.Module
         Its `input_range`, by default (-1, 1), is for images.
+    processes : Processes
+        Each looks at its own share of the data.
 
     Returns
     -------
@@ -219,13 +221,17 @@ def fit_scaling(rows, layout, autoencoder):
         If the values are too large to be scaled.
     """
     axis = 0 if layout.kind == "table" else None
+    share = processes.share(len(rows))
     first = rows[:1]
-    constant, low, high, total = True, np.inf, -np.inf, 0.0
-    for part in parts_of(rows):
+    varies, low, high, total = False, np.inf, -np.inf, np.zeros(())
+    for part in parts_of(rows, share):
         chunk = rows[part]
-        constant = constant and bool(np.all(chunk == first))
+        varies = varies or bool(np.any(chunk != first))
         low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
         total = total + chunk.sum(axis=axis, dtype=np.float64)
+    constant = not processes.any(varies)
+    low = -processes.max(torch.tensor(-low, dtype=torch.float64)).item()
+    high = processes.max(torch.tensor(high, dtype=torch.float64)).item()
     if not max(abs(low), abs(high)) < MAX_ABSOLUTE_VALUE:
         raise ValueError(
             f"X has values from {low:g} to {high:g}. Scale it to absolute values below "
@@ -235,8 +241,10 @@ def fit_scaling(rows, layout, autoencoder):
         start, stop = getattr(autoencoder, "input_range", (-1.0, 1.0))
         scale = (high - low) / (stop - start) or 1.0
         return Scaling(low - start * scale, scale, constant)
+    total = processes.sum(torch.as_tensor(total)).numpy()
     shift = total / (len(rows) if axis == 0 else rows.size)
-    squares = sum(np.square(rows[part] - shift).sum() for part in parts_of(rows))
+    squares = sum(np.square(rows[part] - shift).sum() for part in parts_of(rows, share))
+    squares = processes.sum(torch.tensor(squares, dtype=torch.float64)).item()
     variance = squares / rows.size
     if not constant and variance < np.finfo(np.float64).tiny:
         raise ValueError(
@@ -246,10 +254,13 @@ def fit_scaling(rows, layout, autoencoder):
     return Scaling(shift, 1.0 if constant else math.sqrt(variance), constant)
 
 
-def parts_of(rows):
-    """Slices that cover all rows, each of a bounded number of values."""
+def parts_of(rows, share):
+    """Slices that cover a share of the rows, each of a bounded number of values."""
     step = max(1, VALUES_AT_ONCE // rows.shape[1])
-    return [slice(start, start + step) for start in range(0, len(rows), step)]
+    return [
+        slice(start, min(start + step, share.stop))
+        for start in range(share.start, share.stop, step)
+    ]
 
 
 @dataclass(frozen=True)
@@ -288,16 +299,20 @@ class Samples:
 
     Parameters
     ----------
-    rows : ndarray or PartwiseRows of shape (n_samples, n_features)
+    rows : ndarray or PartwiseRows of shape (n_rows, n_features)
         Flat rows as the user passed them.
     input_format : InputFormat
         How to read them.
     device : torch.device
         Where batches are needed.
+    share : slice, default=None
+        Which of the rows these samples are; None for all.
     """
 
-    def __init__(self, rows, input_format, device):
+    def __init__(self, rows, input_format, device, share=None):
+        share = slice(0, len(rows)) if share is None else share
         self._rows, self._format, self.device = rows, input_format, device
+        self._start, self._n_samples = share.start, share.stop - share.start
         scaling = input_format.scaling
         self._bytes = rows.dtype == np.uint8 and np.ndim(scaling.shift) == 0
         self._stored = None
@@ -305,23 +320,28 @@ class Samples:
             return
         if self._bytes:
             # Not copied where it can be used as it is.
-            stored = np.require(self._arrange(rows), requirements=["C", "W"])
+            stored = np.require(self._arrange(rows[share]), requirements=["C", "W"])
         else:
-            stored = np.empty((len(rows), *input_format.layout.shape), dtype=np.float32)
-            for part in parts_of(rows):
-                stored[part] = self._arrange(rows[part])
+            shape = (self._n_samples, *input_format.layout.shape)
+            stored = np.empty(shape, dtype=np.float32)
+            for part in parts_of(rows, share):
+                place = slice(part.start - share.start, part.stop - share.start)
+                stored[place] = self._arrange(rows[part])
         self._stored = torch.from_numpy(stored).to(device)
 
     def __len__(self):
-        return len(self._rows)
+        return self._n_samples
 
     def batch(self, index):
         """Scaled float32 samples at a slice or an index tensor."""
         if self._stored is not None:
             batch = self._stored[index]
         else:
-            if not isinstance(index, slice):
-                index = index.numpy(force=True)
+            if isinstance(index, slice):
+                start, stop, _ = index.indices(self._n_samples)
+                index = slice(start + self._start, stop + self._start)
+            else:
+                index = index.numpy(force=True) + self._start
             part = self._arrange(self._rows[index])
             batch = torch.from_numpy(np.require(part, requirements=["C", "W"]))
             batch = batch.to(self.device)
@@ -330,24 +350,13 @@ class Samples:
             batch = batch.float().sub_(scaling.shift).div_(scaling.scale)
         return batch
 
-    def rows(self, members=None):
-        """Samples as flat scaled rows.
-
-        Parameters
-        ----------
-        members : tensor of shape (n_members,), default=None
-            Which samples; None for all.
-
-        Returns
-        -------
-        rows : ndarray of shape (n_members, n_features)
-            float32.
-        """
-        if members is None:
-            members = torch.arange(len(self), device=self.device)
-        step = max(1, VALUES_AT_ONCE // self._rows.shape[1])
-        parts = [self.batch(part).cpu().numpy() for part in members.split(step)]
-        return np.concatenate(parts).reshape(len(members), -1)
+    def rows(self):
+        """All samples as flat scaled rows, an ndarray (n_samples, n_features)."""
+        parts = [
+            self.batch(part).cpu().numpy()
+            for part in parts_of(self._rows, slice(0, self._n_samples))
+        ]
+        return np.concatenate(parts).reshape(len(self), -1)
 
     def _arrange(self, rows):
         if not self._bytes:

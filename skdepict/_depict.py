@@ -23,6 +23,7 @@ from skdepict._model import ClusteringModel, assign, embed_all
 from skdepict._objectives import TARGET_FORMS
 from skdepict._path_integral import PathIntegralClustering
 from skdepict._prediction import PredictionMixin, float_dtype
+from skdepict._processes import Processes
 from skdepict._trainer import SCHEDULES, Plan, Trainer
 from skdepict._validation import check_init, check_prior, check_rows
 from skdepict.networks._build import build_autoencoder
@@ -444,12 +445,17 @@ class DEPICTClustering(
         rows, sample_shape = check_rows(self, X)
         layout = find_layout((len(rows), *sample_shape), self.image_shape, self.network)
         n_clusters, init = self.n_clusters, self.init
+        processes = Processes(device)
+        processes.check_alike((rows.shape, str(rows.dtype)))
         seed = check_random_state(self.random_state).randint(2**31 - 1)
+        seed = processes.from_first(lambda: seed)
         if n_clusters == "auto":
             check_prior(self.prior, n_clusters)
             members = samples_to_label(None, len(rows), seed)
-            n_clusters = find_n_clusters(
-                init, rows[:] if members is None else rows[members]
+            n_clusters = processes.from_first(
+                lambda: find_n_clusters(
+                    init, rows[:] if members is None else rows[members]
+                )
             )
         if len(rows) < n_clusters:
             raise ValueError(
@@ -463,7 +469,7 @@ class DEPICTClustering(
         autoencoder, embedding_dim = build_autoencoder(
             self.network, layout, self._embedding_dim(n_clusters), seed
         )
-        scaling = fit_scaling(rows, layout, autoencoder)
+        scaling = fit_scaling(rows, layout, autoencoder, processes)
         if n_clusters > 1 and scaling.constant:
             raise ValueError(
                 "All samples in X are equal, so there is nothing to tell "
@@ -474,9 +480,15 @@ class DEPICTClustering(
             init = self._input_format.scaled_rows(init)
 
         model = ClusteringModel(autoencoder, embedding_dim, n_clusters).to(device)
-        samples = Samples(rows, self._input_format, device)
+        processes.start_alike(model)
         plan = self._plan(len(rows), n_clusters, init, prior, seed, layout)
-        trainer = Trainer(model, samples, plan)
+        samples = Samples(rows, self._input_format, device, processes.share(len(rows)))
+        labelled = samples
+        apart = plan.members is not None or processes.size > 1
+        if apart and processes.rank == 0:
+            chosen = rows if plan.members is None else rows[plan.members]
+            labelled = Samples(chosen, self._input_format, device)
+        trainer = Trainer(model, samples, labelled, plan, processes)
         n_phases = (self.pretrain_epochs > 0) + 2 * self.max_rounds
         events = FitEvents(self, X, y, n_phases, lambda: fitted_so_far(trainer))
         outcome = trainer.run(events)
@@ -488,9 +500,9 @@ class DEPICTClustering(
         self.best_round_ = outcome.best_round
         self.n_iter_ = outcome.n_iter
         self.converged_ = outcome.converged
-        embedding = embed_all(model, samples)
+        embedding = processes.gather(embed_all(model, samples))
         self.labels_ = assign(model, embedding).argmax(dim=1).numpy()
-        self.embedding_ = embedding.cpu().numpy().astype(float_dtype(rows))
+        self.embedding_ = embedding.numpy().astype(float_dtype(rows))
         self.cluster_centers_ = class_means(self.embedding_, self.labels_, n_clusters)
         self._warn_of(outcome)
         events.end()
@@ -537,6 +549,7 @@ class DEPICTClustering(
         return Plan(
             n_clusters=n_clusters,
             init=init,
+            n_samples=n_samples,
             members=members,
             prior=prior,
             target_form=self.target,

@@ -104,9 +104,9 @@ def path_integral_labels(points, n_clusters, prior):
         coordinates = components.set_params(whitening=whitening).transform(points)
         tree = _Tree(n_parts, metric="euclidean").fit(coordinates)
         labels = tree.cut(n_clusters)
-        divergence = size_divergence(labels, prior)
+        divergence = size_divergence(sizes_of(labels, n_clusters), prior)
         even = most_even_cut(tree.children_, n_parts, n_clusters)
-        even_divergence = size_divergence(even, prior)
+        even_divergence = size_divergence(sizes_of(even, n_clusters), prior)
         if even_divergence < UNEVEN_HEIGHTS * divergence:
             labels, divergence = even, even_divergence
         candidates.append((divergence, labels))
@@ -119,12 +119,17 @@ class _Tree(PathIntegralClustering):
         """Say nothing: no user asked for this graph or this number of clusters."""
 
 
-def size_divergence(labels, prior):
+def sizes_of(labels, n_clusters):
+    """The number of samples of each label."""
+    return np.bincount(labels, minlength=n_clusters)
+
+
+def size_divergence(sizes, prior):
     """KL(f || u) in nats of the sizes of clusters from a prior, whatever their order.
 
     Parameters
     ----------
-    labels : ndarray of shape (n_samples,)
+    sizes : ndarray of shape (n_clusters,)
     prior : ndarray of shape (n_clusters,)
 
     Returns
@@ -132,7 +137,7 @@ def size_divergence(labels, prior):
     divergence : float
         0 where the clusters have the prior's sizes.
     """
-    frequencies = np.bincount(labels, minlength=len(prior)) / len(labels)
+    frequencies = sizes / sizes.sum()
     return float(rel_entr(np.sort(frequencies), np.sort(prior)).sum())
 
 

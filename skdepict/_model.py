@@ -56,28 +56,23 @@ class ClusteringModel(nn.Module):
 
 
 @torch.inference_mode()
-def embed_all(model, samples, members=None):
-    """Clean embedding of samples in bounded batches.
+def embed_all(model, samples):
+    """Clean embedding of all samples in bounded batches.
 
     Parameters
     ----------
     model : ClusteringModel
     samples : Samples
-    members : tensor of shape (n_members,), default=None
-        Which samples; None for all.
 
     Returns
     -------
-    embedding : tensor of shape (n_members, embedding_dim)
+    embedding : tensor of shape (n_samples, embedding_dim)
         On the device of the samples, float32.
     """
     model.eval()
     batches = []
-    for start in range(
-        0, len(samples if members is None else members), INFERENCE_BATCH
-    ):
-        part = slice(start, start + INFERENCE_BATCH)
-        batch = samples.batch(part if members is None else members[part])
+    for start in range(0, len(samples), INFERENCE_BATCH):
+        batch = samples.batch(slice(start, start + INFERENCE_BATCH))
         n = len(batch)
         missing = -n % PADDED_ROWS
         if missing:

@@ -18,7 +18,7 @@ from torch.nn import functional
 TARGET_FORMS = ("square-root", "squared")
 
 
-def target_distribution(probabilities, prior, form):
+def target_distribution(probabilities, prior, form, mass=None):
     """The target distribution Q in closed form.
 
     Leaving the rows' sums free but for their total, the objective KL(Q || P) +
@@ -35,6 +35,8 @@ def target_distribution(probabilities, prior, form):
         Expected cluster frequencies u, positive, summing to 1.
     form : {"square-root", "squared"}
         ``p * sqrt(u / sum(p))`` or ``p**2 * u / sum(p)``, rows normalised.
+    mass : tensor of shape (n_clusters,), default=None
+        ``sum(p)`` over all samples, where `probabilities` are those of a part of them.
 
     Returns
     -------
@@ -42,7 +44,8 @@ def target_distribution(probabilities, prior, form):
         Q; rows sum to 1.
     """
     # A cluster without any mass has p = 0 in its whole column: no division by zero.
-    mass = probabilities.sum(dim=0).clamp_min(torch.finfo(probabilities.dtype).tiny)
+    mass = probabilities.sum(dim=0) if mass is None else mass
+    mass = mass.clamp_min(torch.finfo(probabilities.dtype).tiny)
     if form == "square-root":
         unnormalised = probabilities * (prior / mass).sqrt()
     else:
@@ -68,13 +71,13 @@ def clustering_loss(targets, log_probabilities):
     return functional.kl_div(log_probabilities, targets, reduction="batchmean")
 
 
-def prior_divergence(targets, prior):
+def prior_divergence(frequencies, prior):
     """KL(f || u) in nats: how far the sizes of the target clusters are from the prior.
 
     Parameters
     ----------
-    targets : tensor of shape (n_samples, n_clusters)
-        The target distribution Q.
+    frequencies : tensor of shape (n_clusters,)
+        The mean f of the target distribution Q over the samples.
     prior : tensor of shape (n_clusters,)
         The prior cluster frequencies u.
 
@@ -83,7 +86,6 @@ def prior_divergence(targets, prior):
     divergence : scalar tensor
         Zero where the clusters have the prior's sizes.
     """
-    frequencies = targets.mean(dim=0)
     return torch.xlogy(frequencies, frequencies / prior).sum()
 
 

@@ -49,6 +49,7 @@ class Plan:
 
     n_clusters: int
     init: Any
+    n_samples: int
     members: np.ndarray | None
     prior: np.ndarray | None
     target_form: str
@@ -100,21 +101,29 @@ class Trainer:
     model : ClusteringModel
         Trained in place.
     samples : Samples
-        The data, scaled, on the device of the model.
+        The data, or this process's share of them, scaled, on the device of the model.
+    labelled : Samples
+        Those that get starting labels; may be `samples`. Only the first process looks
+        at them.
     plan : Plan
         The settings.
+    processes : Processes
+        Those that train the model together.
     """
 
-    def __init__(self, model, samples, plan):
+    def __init__(self, model, samples, labelled, plan, processes):
         self.model = model
         self.samples = samples
+        self.labelled = labelled
         self.plan = plan
+        self.processes = processes
         self.outcome = Outcome()
         self.has_clusters = False
         self._average: WeightAverage | None = None
         self._stopped = False
         self._order = torch.Generator().manual_seed(plan.seed)
-        self._noise = torch.Generator(samples.device).manual_seed(plan.seed)
+        self._noise = torch.Generator(samples.device)
+        self._noise.manual_seed(plan.seed + processes.rank)
         self._dropout = Dropout(plan.dropout, self._noise)
         self._frequencies = plan.prior
         if plan.prior is None:
@@ -126,6 +135,7 @@ class Trainer:
         self._target_within_batch = getattr(
             model.autoencoder, "target_within_batch", False
         )
+        self._share = processes.share(plan.n_samples)
         self._members = None
         if plan.members is not None:
             self._members = torch.as_tensor(plan.members, device=samples.device)
@@ -150,7 +160,7 @@ class Trainer:
         self.events = events
         with self._interruptible():
             self._pretrain()
-        labels = self._initial_labels()
+        labels = self.processes.from_first(self._initial_labels)
         best, embedding = None, None
         while labels is not None:
             self._run_round(labels, embedding)
@@ -207,14 +217,14 @@ class Trainer:
         return initial_labels(
             method,
             self.plan.n_clusters,
-            lambda: self.samples.rows(self._members),
+            self.labelled.rows,
             self._embedding,
             self._frequencies,
             self.plan.seed,
         )
 
     def _embedding(self):
-        return embed_all(self.model, self.samples, self._members).cpu().numpy()
+        return embed_all(self.model, self.labelled).cpu().numpy()
 
     def _run_round(self, labels, embedding):
         """Phases 2 and 3, from starting labels."""
@@ -232,14 +242,19 @@ class Trainer:
 
     def _start_from(self, labels, embedding):
         """Phase 2, second part: the softmax layer starts at the means of the labels."""
-        if embedding is None:
-            embedding = self._embedding()
-        centers = class_means(embedding, labels, self.plan.n_clusters)
+
+        def find_centers():
+            points = self._embedding() if embedding is None else embedding
+            return class_means(points, labels, self.plan.n_clusters)
+
+        centers = self.processes.from_first(find_centers)
         self.model.set_centers(torch.as_tensor(centers, device=self.samples.device))
         self.has_clusters = True
 
     def _fit_to_labels(self, labels):
         """Phase 2, third part: network and softmax layer learn the starting labels."""
+        if self._members is None:
+            labels = labels[self._share]
         targets = functional.one_hot(
             torch.as_tensor(labels, dtype=torch.int64), self.plan.n_clusters
         )
@@ -254,7 +269,7 @@ class Trainer:
         average = WeightAverage(self.model, self.plan.average_decay)
         self._average = average
         previous = self._target_distribution(average)
-        lowest = prior_divergence(previous, self._prior).item()
+        lowest = self._divergence(previous)
         best = average.copy()
         targets = previous.float().to(self.samples.device)
         try:
@@ -262,10 +277,10 @@ class Trainer:
                 "joint", self.plan.max_iter, targets, average.update
             ):
                 current = self._target_distribution(average)
-                change = (current - previous).square().mean().item()
+                change = self._mean((current - previous).square()).mean().item()
                 targets.copy_(current)
                 previous = current
-                divergence = prior_divergence(current, self._prior).item()
+                divergence = self._divergence(current)
                 epoch.record["prior_divergence"] = divergence
                 epoch.record["target_change"] = change
                 self.outcome.n_iter += 1
@@ -289,7 +304,17 @@ class Trainer:
     def _target_distribution(self, average):
         with average.applied():
             probabilities = assign(self.model, embed_all(self.model, self.samples))
-        return target_distribution(probabilities, self._prior, self.plan.target_form)
+        mass = self.processes.sum(probabilities.sum(dim=0))
+        return target_distribution(
+            probabilities, self._prior, self.plan.target_form, mass
+        )
+
+    def _mean(self, rows):
+        """The mean over the samples of all processes."""
+        return self.processes.sum(rows.sum(dim=0)) / self.plan.n_samples
+
+    def _divergence(self, targets):
+        return prior_divergence(self._mean(targets), self._prior).item()
 
     def _judge_round(self, best):
         """Compare a round with the best one, and look for labels to start another from.
@@ -307,36 +332,42 @@ class Trainer:
             The one whose cluster sizes are nearest to the prior.
         labels : ndarray of shape (n_members,) or None
             Starting labels for another round; None if there is to be none.
-        embedding : ndarray of shape (n_members, embedding_dim)
+        embedding : ndarray of shape (n_members, embedding_dim) or None
+            Of what the labels are for.
         """
         plan, outcome = self.plan, self.outcome
-        embedding = embed_all(self.model, self.samples)
-        found = assign(self.model, embedding).argmax(dim=1).numpy()
-        divergence = size_divergence(found, self._frequencies)
+        own = embed_all(self.model, self.samples)
+        found = assign(self.model, own).argmax(dim=1)
+        sizes = self.processes.sum(found.bincount(minlength=plan.n_clusters))
+        divergence = size_divergence(sizes.numpy(), self._frequencies)
         if best is None or divergence < best.divergence:
             state = copy.deepcopy(self.model.state_dict())
             best = Round(outcome.n_rounds, divergence, state, outcome.converged)
-        if self._members is not None:
-            embedding = embedding[self._members]
-        embedding = embedding.cpu().numpy()
         by_path_integral = isinstance(plan.init, str) and plan.init == "path-integral"
         last = (
             outcome.interrupted or self._stopped or outcome.n_rounds == plan.max_rounds
         )
         needed = NEARER * divergence - LEAST_GAIN
         if last or not by_path_integral or needed < 0:
-            return best, None, embedding
-        try:
+            return best, None, None
+
+        def find_labels():
+            is_own = self.labelled is self.samples
+            embedding = own.cpu().numpy() if is_own else self._embedding()
             labels, new_divergence = path_integral_labels(
                 embedding, plan.n_clusters, self._frequencies
             )
+            if new_divergence > needed:
+                return None, None
+            if plan.prior is not None:
+                labels = order_by_prior(labels, plan.prior)
+            return labels, embedding
+
+        try:
+            labels, embedding = self.processes.from_first(find_labels)
         except KeyboardInterrupt:
             outcome.interrupted = True
-            return best, None, embedding
-        if new_divergence > needed:
-            return best, None, embedding
-        if plan.prior is not None:
-            labels = order_by_prior(labels, plan.prior)
+            return best, None, None
         return best, labels, embedding
 
     def _epochs(
@@ -354,7 +385,7 @@ class Trainer:
         phase : str
         n_epochs : int
         targets : tensor of shape (n_members, n_clusters), default=None
-            What to predict.
+            What to predict; without members, for this process's share of the samples.
         after_step : callable
             Called after each step.
         members : tensor of shape (n_members,), default=None
@@ -362,7 +393,7 @@ class Trainer:
         """
         if self.outcome.interrupted or n_epochs == 0:
             return
-        n_samples = len(self.samples if members is None else members)
+        n_samples = self.plan.n_samples if members is None else len(members)
         n_batches = math.ceil(n_samples / self.plan.batch_size)
         peak = self.plan.learning_rate
         optimizer = torch.optim.Adam(self.model.parameters(), lr=peak, fused=True)
@@ -377,16 +408,13 @@ class Trainer:
             losses = torch.zeros(2, device=self.samples.device, dtype=torch.float32)
             order = torch.randperm(n_samples, generator=self._order)
             for index in order.to(self.samples.device).tensor_split(n_batches):
-                x = self.samples.batch(index if members is None else members[index])
-                terms = self._losses(
-                    phase, x, None if targets is None else targets[index]
-                )
                 optimizer.zero_grad()
-                sum(terms).backward()
+                losses += self._add_gradients(phase, index, targets, members)
+                self.processes.sum_gradients(self.model.parameters())
                 optimizer.step()
                 schedule.step()
                 after_step()
-                losses += len(index) * torch.stack(terms).detach()
+            losses = self.processes.sum(losses)
             epoch = Epoch(
                 phase, self.outcome.n_rounds, number, *(losses / n_samples).tolist()
             )
@@ -394,10 +422,36 @@ class Trainer:
             yield epoch
             self.outcome.history.append(epoch.record)
             self._log(epoch.record)
-            self._stopped = self.events.end_epoch()
+            self._stopped = self.processes.any(self.events.end_epoch())
             if self._stopped or epoch.stop:
                 break
         self.events.end_phase()
+
+    def _add_gradients(self, phase, index, targets, members):
+        """Add this process's part of the gradients of one batch.
+
+        Returns
+        -------
+        losses : tensor of shape (2,)
+            The terms of the loss, summed over the samples.
+        """
+        chosen = index if members is None else members[index]
+        if self.processes.size > 1:
+            own = (chosen >= self._share.start) & (chosen < self._share.stop)
+            chosen = chosen[own] - self._share.start
+            if len(chosen) == 0:
+                return torch.zeros(2, device=self.samples.device)
+            index = chosen if members is None else index[own]
+            weight = len(chosen) / len(own)
+        else:
+            weight = 1.0
+        terms = self._losses(
+            phase,
+            self.samples.batch(chosen),
+            None if targets is None else targets[index],
+        )
+        (weight * sum(terms)).backward()
+        return len(chosen) * torch.stack(terms).detach()
 
     def _losses(self, phase, x, targets):
         """Weighted reconstruction loss and KL(Q || P) of one batch."""
@@ -459,7 +513,7 @@ class Trainer:
             for key, value in record.items()
         )
         logger.info(message)
-        if self.plan.verbose:
+        if self.plan.verbose and self.processes.rank == 0:
             print(message)
 
 

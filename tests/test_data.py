@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
+from skdepict._processes import Processes
 
 CPU = torch.device("cpu")
+ALONE = Processes(CPU)
 
 
 def as_samples(X, image_shape=None, network="auto"):
@@ -17,7 +19,9 @@ def as_samples(X, image_shape=None, network="auto"):
     X = np.asarray(X)
     layout = find_layout(X.shape, image_shape, network)
     rows = X.reshape(len(X), -1)
-    input_format = InputFormat(X.shape[1:], layout, fit_scaling(rows, layout, None))
+    input_format = InputFormat(
+        X.shape[1:], layout, fit_scaling(rows, layout, None, ALONE)
+    )
     return Samples(rows, input_format, CPU), input_format
 
 

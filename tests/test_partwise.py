@@ -8,10 +8,12 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset
 from skdepict import _initialization
 from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
 from skdepict._partwise import open_partwise
+from skdepict._processes import Processes
 from skdepict.metrics import clustering_accuracy
 from tests.conftest import quick
 
 CPU = torch.device("cpu")
+ALONE = Processes(CPU)
 
 
 class ImagesOnly(Dataset):
@@ -73,14 +75,20 @@ def test_rows_and_batches_are_those_of_the_array(kind, dtype, few_digits, tmp_pa
     np.testing.assert_array_equal(rows[index], flat[index])
 
     layout = find_layout(images.shape, None, "auto")
-    scaling = fit_scaling(flat, layout, None)
-    assert fit_scaling(rows, layout, None) == scaling
+    scaling = fit_scaling(flat, layout, None, ALONE)
+    assert fit_scaling(rows, layout, None, ALONE) == scaling
     input_format = InputFormat(images.shape[1:], layout, scaling)
     partwise, whole = (Samples(X, input_format, CPU) for X in (rows, flat))
     members = torch.from_numpy(index)
     assert torch.equal(partwise.batch(members), whole.batch(members))
     assert torch.equal(partwise.batch(slice(9, 20)), whole.batch(slice(9, 20)))
-    np.testing.assert_array_equal(partwise.rows(members), whole.rows(members))
+    shares = [Samples(X, input_format, CPU, slice(100, 300)) for X in (rows, flat)]
+    for share in shares:
+        assert len(share) == 200
+        assert torch.equal(share.batch(slice(9, 300)), whole.batch(slice(109, 300)))
+        places = torch.tensor([7, 3, 199])
+        assert torch.equal(share.batch(places), whole.batch(places + 100))
+        np.testing.assert_array_equal(share.rows(), whole.rows()[100:])
     np.testing.assert_array_equal(partwise.rows(), whole.rows())
 
 

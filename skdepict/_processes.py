@@ -1,0 +1,140 @@
+"""Several processes that train one model, each on its share of the samples."""
+
+from contextlib import contextmanager
+
+import torch
+from torch import distributed
+
+
+class Processes:
+    """The process group of torch, or this process alone where there is none.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where this process computes.
+
+    Attributes
+    ----------
+    size : int
+        The number of processes.
+    rank : int
+        The number of this one; the first one is 0.
+    """
+
+    def __init__(self, device):
+        together = distributed.is_available() and distributed.is_initialized()
+        self.size = distributed.get_world_size() if together else 1
+        self.rank = distributed.get_rank() if together else 0
+        # NCCL exchanges what is on GPUs, gloo what is in memory.
+        on_gpu = self.size > 1 and "nccl" in distributed.get_backend()
+        self._device = device if on_gpu else torch.device("cpu")
+
+    def share(self, n_samples):
+        """The samples of this process: a slice of nearly n_samples / size."""
+        bounds = [n_samples * rank // self.size for rank in range(self.size + 1)]
+        return slice(bounds[self.rank], bounds[self.rank + 1])
+
+    def sum(self, tensor):
+        """The sum of a tensor over all processes."""
+        return self._reduced(tensor, distributed.ReduceOp.SUM)
+
+    def max(self, tensor):
+        """The largest of each entry of a tensor over all processes."""
+        return self._reduced(tensor, distributed.ReduceOp.MAX)
+
+    def any(self, flag):
+        """Whether a flag is set in any process."""
+        return bool(self.max(torch.tensor(float(flag))))
+
+    def from_first(self, function):
+        """What a function returns in the first process; no other one calls it."""
+        if self.size == 1:
+            return function()
+        box = [function() if self.rank == 0 else None]
+        with _partners():
+            distributed.broadcast_object_list(box, src=0, device=self._device)
+        return box[0]
+
+    def gather(self, rows):
+        """The rows of all processes, in the order of their ranks, in memory."""
+        if self.size == 1:
+            return rows.cpu()
+        counts = torch.zeros(self.size, dtype=torch.int64)
+        counts[self.rank] = len(rows)
+        counts = self.sum(counts).tolist()
+        parts = []
+        for rank, count in enumerate(counts):
+            part = rows.new_empty((count, *rows.shape[1:]), device=self._device)
+            if rank == self.rank:
+                part.copy_(rows)
+            with _partners():
+                distributed.broadcast(part, src=rank)
+            parts.append(part.cpu())
+        return torch.cat(parts)
+
+    def start_alike(self, module):
+        """Copy the weights of the first process into all others."""
+        if self.size == 1:
+            return
+        for tensor in module.state_dict().values():
+            sent = tensor.to(self._device, copy=True)
+            with _partners():
+                distributed.broadcast(sent, src=0)
+            tensor.copy_(sent)
+
+    def sum_gradients(self, parameters):
+        """Add up the gradients of all processes, in one message."""
+        if self.size == 1:
+            return
+        parameters = list(parameters)
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in parameters]
+        summed = self.sum(torch.cat([g.flatten() for g in gradients]))
+        parts = summed.split([g.numel() for g in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            # In place: the optimiser wants them in the order that the weights have in
+            # memory, which is not that of the message.
+            gradient.copy_(part.view_as(gradient))
+
+    def check_alike(self, description):
+        """Refuse to go on if processes were given different tasks.
+
+        Raises
+        ------
+        ValueError
+            In all processes.
+        """
+        if self.size == 1:
+            return
+        all_of_them = [None] * self.size
+        with _partners():
+            distributed.all_gather_object(all_of_them, description)
+        if any(other != all_of_them[0] for other in all_of_them):
+            raise ValueError(
+                "The processes of the group were given different data: "
+                f"{all_of_them} by rank. Pass the same X to fit in each of them, as a "
+                "memory map, say; each takes its own share of it."
+            )
+
+    def _reduced(self, tensor, operation):
+        if self.size == 1:
+            return tensor
+        sent = tensor.detach().to(self._device, copy=True)
+        with _partners():
+            distributed.all_reduce(sent, op=operation)
+        return sent.to(tensor.device)
+
+
+@contextmanager
+def _partners():
+    """Say what a failure to reach the other processes means."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"Another process of the group cannot be reached any more ({error}). It "
+            "has ended or failed: look at its output, and start all of them again."
+        ) from error

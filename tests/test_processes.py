@@ -1,0 +1,123 @@
+"""Two processes on one machine train what one process trains."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import distributed
+
+from skdepict._processes import Processes
+from skdepict.metrics import clustering_accuracy
+
+SCRIPT = Path(__file__).with_name("fit_in_group.py")
+GROUP = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+
+pytestmark = pytest.mark.skipif(
+    not distributed.is_available(), reason="torch was built without distributed"
+)
+
+
+@pytest.fixture(scope="module")
+def folder(digits, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("group")
+    np.savez(folder / "digits.npz", X=digits[0], y=digits[1])
+    return folder
+
+
+def start(n_processes, task, folder):
+    """Run the script and return what it did."""
+    command = [sys.executable, *(GROUP if n_processes == 2 else ()), SCRIPT]
+    return subprocess.run(
+        [*map(str, command), task, str(folder)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def fit(n_processes, task, folder):
+    """What each process has in the end."""
+    run = start(n_processes, task, folder)
+    assert run.returncode == 0, run.stderr
+    results = []
+    for rank in range(n_processes):
+        with np.load(folder / f"{task}_{n_processes}_{rank}.npz") as file:
+            results.append(dict(file))
+    return results
+
+
+def test_two_processes_take_the_steps_of_one(folder):
+    (alone,) = fit(1, "exact", folder)
+    first, second = fit(2, "exact", folder)
+    for name, value in alone.items():
+        if "of_the_fit" not in name and name != "predicted":
+            np.testing.assert_allclose(first[name], value, atol=1e-4)
+    for name, value in first.items():
+        np.testing.assert_array_equal(second[name], value)
+    same = first["labels_of_the_fit"] == alone["labels_of_the_fit"]
+    assert same.mean() >= 0.999
+    assert len(first["embedding_of_the_fit"]) == 1797
+
+
+@pytest.mark.parametrize("task", ["whole", "part"])
+def test_each_process_has_the_labels_of_all_samples(task, folder):
+    """With noise, which differs from process to process, and all defaults."""
+    (alone,) = fit(1, task, folder)
+    first, second = fit(2, task, folder)
+    for result in (first, second):
+        np.testing.assert_array_equal(result["labels_of_the_fit"], result["predicted"])
+    np.testing.assert_array_equal(first["predicted"], second["predicted"])
+    # Another round may have given the clusters other numbers.
+    assert clustering_accuracy(alone["predicted"], first["predicted"]) > 0.95
+
+
+def test_processes_with_different_data_are_refused(folder):
+    run = start(2, "different", folder)
+    assert run.returncode != 0
+    assert "processes of the group were given different data" in run.stderr
+
+
+def test_a_killed_process_ends_the_job(folder):
+    run = start(2, "killed", folder)
+    assert run.returncode != 0
+    assert "Signal 9 (SIGKILL) received" in run.stderr
+
+
+def test_a_killed_process_is_an_error_in_the_others(folder):
+    """Started by hand, where nothing watches over the processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    runs = [
+        subprocess.Popen(
+            [sys.executable, str(SCRIPT), "killed", str(folder)],
+            env=os.environ | shared | {"OMP_NUM_THREADS": "1", "RANK": rank},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "01"
+    ]
+    errors = [run.communicate(timeout=60)[1] for run in runs]
+    assert [run.returncode for run in runs] == [1, -signal.SIGKILL]
+    assert "Another process of the group cannot be reached" in errors[0]
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 7, 100])
+def test_shares_cover_all_samples_once(n_samples, monkeypatch):
+    processes = Processes(torch.device("cpu"))
+    assert processes.share(n_samples) == slice(0, n_samples)
+    processes.size = 3
+    parts = []
+    for processes.rank in range(3):
+        share = processes.share(n_samples)
+        parts += range(share.start, share.stop)
+        assert abs(share.stop - share.start - n_samples / 3) < 1
+    assert parts == list(range(n_samples))
