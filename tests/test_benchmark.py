@@ -8,10 +8,12 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy as np
 import pytest
 
-from skdepict import DEPICTClustering, _initialization
-from skdepict.benchmark import ablations, compare, methods, study, suites
+from skdepict import DEPICTClustering, _depict, _initialization
+from skdepict.benchmark import ablations, compare, methods, speed, study, suites
 from skdepict.benchmark.__main__ import main
 from skdepict.benchmark.data import load
+
+from .conftest import quick
 
 
 @pytest.fixture
@@ -260,3 +262,59 @@ def test_plain_cut_takes_no_uneven_heights(few_digits, monkeypatch):
     brief = {"fit_epochs": 1, "max_iter": 0}
     ablations.PlainCut(10, **brief).fit(few_digits[0])
     assert seen == [0.0]
+
+
+@pytest.mark.filterwarnings("ignore:Clusters")
+def test_speed_suite_measures_everything(digits, tmp_path, monkeypatch, capsys):
+    (tmp_path / "mnist_full.npz").touch()
+    for name, value in {
+        "in_fresh_process": lambda function: function(),
+        "load_set": lambda *arguments: (digits[0][:600] * 16, digits[1][:600]),
+        "OTHERS": ("kmeans",),
+        "SIDES": (8, 9),
+        "MATRIX_SIDE": 64,
+        "COPIED_BYTES": 4096,
+        "REPEATS": 1,
+        "TARGET_ACCURACY": 0.8,
+    }.items():
+        monkeypatch.setattr(speed, name, value)
+    for name in ("MIN_FIT_STEPS", "MIN_JOINT_STEPS"):
+        monkeypatch.setattr(_depict, name, 100)
+    monkeypatch.setattr(_depict, "FIT_STEPS_PER_CLUSTER", 10)
+    output = str(tmp_path / "speed")
+    suite = ["--suite", "speed", "--data-dir", str(tmp_path), "--sizes", "200,300"]
+    main([*suite, "--output", output])
+    with (tmp_path / "speed.csv").open() as file:
+        rows = {
+            (row["measurement"], row["subject"]): row for row in csv.DictReader(file)
+        }
+    for key, row in rows.items():
+        assert float(row["value"]) > 0, key
+    value = {key: float(row["value"]) for key, row in rows.items()}
+    assert value["time to ACC 0.8", "accuracy"] >= 0.8
+    assert value["time to ACC 0.8", "seconds"] < value["fit", "seconds"] * 3
+    parts = ("initialise: seconds", "joint: seconds", "starting labels and the rest")
+    whole = sum(value["fit", part] for part in parts)
+    assert whole == pytest.approx(value["fit", "seconds"])
+    joint = {name: value["joint phase", name] for name in ("skdepict", "plain loop")}
+    ratio = joint["skdepict"] / joint["plain loop"]
+    assert value["joint phase", "ratio"] == pytest.approx(ratio)
+    assert "| fit | peak memory |" in (tmp_path / "speed.md").read_text()
+    assert (tmp_path / "speed.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_operations_are_counted_as_by_hand():
+    """Two convolutions, the embedding and the softmax layer on 8x8 images."""
+    model = quick(10).fit(np.random.default_rng(0).random((60, 8, 8))).network_
+    forward, step = speed.operations_per_sample(model, np.zeros((1, 8, 8)))
+    first, second = 4 * 4 * 50 * 9, 3 * 3 * 50 * 50 * 9
+    by_hand = 2 * (first + second + 450 * 64 + 64 * 10)
+    assert forward == by_hand
+    # The weights' gradients cost as much again, and so do the inputs' but the first's.
+    assert step == 3 * by_hand - 2 * first
+
+
+def test_speed_suite_needs_its_data(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--suite", "speed", "--data-dir", str(tmp_path)])
+    assert "lacks ['MNIST-test', 'MNIST-full']" in capsys.readouterr().err

@@ -11,6 +11,16 @@ from skdepict.benchmark.data import load
 from skdepict.benchmark.growth import grow, summarise_growth
 from skdepict.benchmark.methods import METHODS
 from skdepict.benchmark.processes import describe_run
+from skdepict.benchmark.sets import set_file
+from skdepict.benchmark.speed import (
+    COLUMNS,
+    GROWTH_SET,
+    PHASE_SET,
+    draw_speed,
+    measure_speed,
+    summarise_speed,
+)
+from skdepict.benchmark.study import processor
 from skdepict.benchmark.suites import SUITES, run_suite
 
 DEFAULT_METHODS = "kmeans,gmm,depict"
@@ -28,11 +38,12 @@ def make_parser():
     parser.add_argument("--subset", choices=("all", "train", "test"), default="all")
     parser.add_argument(
         "--suite",
-        choices=("compare", "growth", *SUITES),
+        choices=("compare", "growth", "speed", *SUITES),
         default="compare",
         help="compare methods on one file (default); growth: how the cost of "
         "PathIntegralClustering grows with the number of samples; paper: the study of "
-        "many data sets; ablation: what each part of DEPICTClustering adds",
+        "many data sets; ablation: what each part of DEPICTClustering adds; speed: "
+        "what a fit costs, beside what the machine can do",
     )
     parser.add_argument(
         "--methods",
@@ -47,15 +58,16 @@ def make_parser():
     parser.add_argument(
         "--sizes",
         default=DEFAULT_SIZES,
-        help=f"numbers of samples for --suite growth (default: {DEFAULT_SIZES})",
+        help="numbers of samples for --suite growth and speed (default: "
+        f"{DEFAULT_SIZES})",
     )
     parser.add_argument(
         "--n-clusters", type=int, help="default: the number of classes in y"
     )
     parser.add_argument(
         "--data-dir",
-        help="folder of the data sets of --suite paper and ablation; those that are "
-        "missing are left out",
+        help="folder of the data sets of --suite paper, ablation and speed; those that "
+        "are missing are left out",
     )
     parser.add_argument(
         "--sets",
@@ -74,7 +86,7 @@ def parse_arguments(argv=None):
     """Read the command line."""
     parser = make_parser()
     arguments = parser.parse_args(argv)
-    of_study = arguments.suite in SUITES
+    of_study = arguments.suite in (*SUITES, "speed")
     if (arguments.data_dir if of_study else arguments.data) is None:
         needed = "--data-dir" if of_study else "--data"
         parser.error(f"--suite {arguments.suite} needs {needed}")
@@ -99,12 +111,37 @@ def parse_arguments(argv=None):
     return parser, arguments
 
 
+def run_speed(arguments):
+    """Measure the speed, printing and saving what comes out."""
+    missing = [
+        name
+        for name in (PHASE_SET, GROWTH_SET)
+        if not set_file(name, arguments.data_dir).exists()
+    ]
+    if missing:
+        raise ValueError(f"--data-dir {arguments.data_dir} lacks {missing}")
+    rows = []
+    for row in measure_speed(arguments.data_dir, arguments.sizes):
+        rows.append(row)
+        print(f"{row['measurement']}, {row['subject']}: {row['value']:.4g}", flush=True)
+    description = describe_run(PHASE_SET, processor())
+    with Path(f"{arguments.output}.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    table = f"{description}\n\n{summarise_speed(rows)}\n"
+    Path(f"{arguments.output}.md").write_text(table)
+    draw_speed(rows, f"{arguments.output}.png")
+    print(f"\n{table}")
+
+
 def main(argv=None):
     """Run the command."""
     parser, arguments = parse_arguments(argv)
-    if arguments.suite in SUITES:
+    if arguments.suite in (*SUITES, "speed"):
+        run = run_speed if arguments.suite == "speed" else run_suite
         try:
-            run_suite(arguments)
+            run(arguments)
         except (OSError, ValueError) as error:
             parser.error(str(error))
         return
