@@ -427,7 +427,8 @@ class DEPICTClustering(
             If X or a parameter cannot be used. Nothing has been trained then, and what
             an earlier fit left is kept.
         FloatingPointError
-            If the loss stops being finite; the message names phase and epoch.
+            If the loss stops being finite (the message names phase and epoch), or if
+            the embedding collapses to one point.
         """
         earlier = self._pop_fitted_attributes()
         try:

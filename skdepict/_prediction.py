@@ -6,13 +6,16 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from skdepict._data import InputFormat, Samples
+from skdepict._data import VALUES_AT_ONCE, InputFormat, Samples
 from skdepict._device import resolve_device
-from skdepict._model import ClusteringModel, assign, decode_all, embed_all
+from skdepict._model import (
+    INFERENCE_BATCH,
+    ClusteringModel,
+    assign,
+    decode_all,
+    embed_all,
+)
 from skdepict._validation import check_rows
-
-# Rows that predict and transform hold scaled at once; a multiple of INFERENCE_BATCH.
-ROWS_AT_ONCE = 8192
 
 
 class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -126,13 +129,14 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         device = resolve_device(self.device)
         rows, _ = check_rows(self, X, self._input_format.sample_shape)
         model = self.network_.to(device)
-        embedding = [
-            embed_all(
-                model,
-                Samples(rows[start : start + ROWS_AT_ONCE], self._input_format, device),
-            ).cpu()
-            for start in range(0, len(rows), ROWS_AT_ONCE)
-        ]
+        # What is held scaled at once is bounded, in whole batches.
+        step = VALUES_AT_ONCE // rows.shape[1] // INFERENCE_BATCH * INFERENCE_BATCH
+        step = max(step, INFERENCE_BATCH)
+        embedding = []
+        for start in range(0, len(rows), step):
+            share = slice(start, min(start + step, len(rows)))
+            samples = Samples(rows, self._input_format, device, share)
+            embedding.append(embed_all(model, samples).cpu())
         return torch.cat(embedding), float_dtype(rows)
 
     def _probabilities(self, X):

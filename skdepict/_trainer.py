@@ -41,6 +41,8 @@ MAX_RISE = 5e-4  # nats; cluster sizes that are 3 % off
 # by so much more. Smaller gains are chance.
 NEARER = 0.9
 LEAST_GAIN = 5e-4  # nats
+# An embedding, from -1 to 1, in which no unit deviates by as much is one point.
+COLLAPSED = 1e-4
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ class Trainer:
         self.has_clusters = False
         self._average: WeightAverage | None = None
         self._stopped = False
+        self._decoder_only = False
         self._order = torch.Generator().manual_seed(plan.seed)
         self._noise = torch.Generator(samples.device)
         self._noise.manual_seed(plan.seed + processes.rank)
@@ -155,7 +158,7 @@ class Trainer:
         Raises
         ------
         FloatingPointError
-            If the loss stops being finite.
+            If the loss stops being finite, or the embedding collapses to one point.
         """
         self.events = events
         with self._interruptible():
@@ -337,6 +340,7 @@ class Trainer:
         """
         plan, outcome = self.plan, self.outcome
         own = embed_all(self.model, self.samples)
+        self._check_spread(own)
         found = assign(self.model, own).argmax(dim=1)
         sizes = self.processes.sum(found.bincount(minlength=plan.n_clusters))
         divergence = size_divergence(sizes.numpy(), self._frequencies)
@@ -409,6 +413,12 @@ class Trainer:
             order = torch.randperm(n_samples, generator=self._order)
             for index in order.to(self.samples.device).tensor_split(n_batches):
                 optimizer.zero_grad()
+                # Until the decoder knows what all samples have in common, it would be
+                # the embedding that learns it.
+                self._decoder_only = (
+                    phase == "pretrain"
+                    and schedule.last_epoch < WARM_UP * n_epochs * n_batches
+                )
                 losses += self._add_gradients(phase, index, targets, members)
                 self.processes.sum_gradients(self.model.parameters())
                 optimizer.step()
@@ -467,7 +477,8 @@ class Trainer:
             noisy = network.encode(noisy_x, self._dropout)
             logits = assignment(noisy[-1])
             if weight:
-                decoded = network.decode(noisy[-1])
+                embedding = noisy[-1].detach() if self._decoder_only else noisy[-1]
+                decoded = network.decode(_without_mean_gradient(embedding))
             if weight or target_within_batch:
                 clean = self._encode_clean(x)
                 clean_logits = assignment(clean[-1]).detach()
@@ -490,6 +501,19 @@ class Trainer:
     @torch.no_grad()
     def _encode_clean(self, x):
         return self.model.autoencoder.encode(x, no_corruption)
+
+    def _check_spread(self, embedding):
+        """Refuse to return an embedding of which nothing can be told apart."""
+        if self.plan.n_clusters == 1 or not self.outcome.history:
+            return
+        highest = self.processes.max(embedding.amax(dim=0))
+        lowest = -self.processes.max(-embedding.amin(dim=0))
+        if (highest - lowest).max() < COLLAPSED:
+            raise FloatingPointError(
+                "The embedding of all samples has collapsed to one point. Use a "
+                f"learning_rate below {self.plan.learning_rate:g} or another network, "
+                "and look for extreme values in X, beside which all others are alike."
+            )
 
     def _check_finite(self, epoch):
         loss = epoch.record["loss"]
@@ -530,6 +554,19 @@ class Epoch:
             "reconstruction": reconstruction,
             "clustering": clustering,
         }
+
+
+def _without_mean_gradient(embedding):
+    """Pass on the embedding, but of its gradient only what differs between samples.
+
+    What all samples of a batch want alike is for the decoder's biases to learn. An
+    embedding of many inputs learns it faster, by Adam's equal steps for all weights,
+    and runs into the ends of its tanh: all samples come to lie at one point.
+    """
+    passed = embedding.view_as(embedding)
+    if passed.requires_grad:
+        passed.register_hook(lambda gradient: gradient - gradient.mean(dim=0))
+    return passed
 
 
 def default_reconstruction_loss(decoded, clean):

@@ -12,7 +12,7 @@ from skdepict import DEPICTClustering, _trainer
 from skdepict._average import WeightAverage
 from skdepict._callbacks import FitEvents
 
-from .conftest import quick
+from .conftest import load_real, quick
 
 
 def offer(monkeypatch, labels, divergence):
@@ -296,3 +296,35 @@ def test_no_graph_of_the_embedding_where_it_could_not_win(monkeypatch, few_digit
     monkeypatch.setattr(_trainer, "size_divergence", lambda *args: 5e-4)
     assert quick(10).fit(few_digits[0]).n_rounds_ == 1
     assert not asked
+
+
+def test_pretraining_does_not_collapse():
+    """On large images most of which is background, at the default learning rate."""
+    images, _ = load_real("mnist_full")
+    images = images[-1500:]
+    model = quick(10, init="kmeans", pretrain_epochs=10, fit_epochs=1).fit(images)
+    losses = [r["loss"] for r in model.history_ if r["phase"] == "pretrain"]
+    assert losses[-1] < 0.4 * losses[0]
+    assert model.embedding_.std(axis=0).mean() > 0.1
+    assert len(np.unique(model.labels_)) == 10
+
+
+class Constant(nn.Module):
+    """A network that places all samples at one point."""
+
+    def __init__(self):
+        super().__init__()
+        self.center = nn.Parameter(torch.zeros(1, 4))
+        self.up = nn.Linear(4, 64)
+
+    def encode(self, x, corrupt):
+        return [self.center.expand(len(x), 4)]
+
+    def decode(self, embedding):
+        return [self.up(embedding)]
+
+
+def test_a_collapse_is_never_a_result(few_digits):
+    images, y = few_digits
+    with pytest.raises(FloatingPointError, match="collapsed to one point"):
+        quick(10, network=Constant(), init=y).fit(images.reshape(300, -1))
