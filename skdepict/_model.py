@@ -108,8 +108,18 @@ def assign(model, embedding):
     Returns
     -------
     probabilities : tensor of shape (n_samples, n_clusters)
-        On the CPU, float64.
+        float64, on the device of the embedding, or on the CPU where that has no double
+        precision.
     """
-    weight = model.assignment.weight.detach().cpu().double()
-    bias = model.assignment.bias.detach().cpu().double()
-    return functional.linear(embedding.cpu().double(), weight, bias).softmax(dim=1)
+    device = double_precision_device(embedding.device)
+    weight, bias = (
+        tensor.detach().to(device).double()
+        for tensor in (model.assignment.weight, model.assignment.bias)
+    )
+    logits = functional.linear(embedding.to(device).double(), weight, bias)
+    return logits.softmax(dim=1)
+
+
+def double_precision_device(device):
+    """The device itself, or the CPU for one that does not compute in float64."""
+    return torch.device("cpu") if device.type == "mps" else device

@@ -20,7 +20,7 @@ from skdepict._initialization import (
     path_integral_labels,
     size_divergence,
 )
-from skdepict._model import assign, embed_all
+from skdepict._model import assign, double_precision_device, embed_all
 from skdepict._noise import Dropout, distort, no_corruption
 from skdepict._objectives import (
     clustering_loss,
@@ -131,7 +131,11 @@ class Trainer:
         self._frequencies = plan.prior
         if plan.prior is None:
             self._frequencies = np.full(plan.n_clusters, 1.0 / plan.n_clusters)
-        self._prior = torch.as_tensor(self._frequencies, dtype=torch.float64)
+        self._prior = torch.as_tensor(
+            self._frequencies,
+            dtype=torch.float64,
+            device=double_precision_device(samples.device),
+        )
         self._reconstruction_loss = getattr(
             model.autoencoder, "reconstruction_loss", default_reconstruction_loss
         )
@@ -343,7 +347,7 @@ class Trainer:
         self._check_spread(own)
         found = assign(self.model, own).argmax(dim=1)
         sizes = self.processes.sum(found.bincount(minlength=plan.n_clusters))
-        divergence = size_divergence(sizes.numpy(), self._frequencies)
+        divergence = size_divergence(sizes.cpu().numpy(), self._frequencies)
         if best is None or divergence < best.divergence:
             state = copy.deepcopy(self.model.state_dict())
             best = Round(outcome.n_rounds, divergence, state, outcome.converged)

@@ -212,6 +212,32 @@ def _forward_speed(model, X):
     return len(x) * operations_per_sample(model, X)[0] / seconds
 
 
+def joint_phase(X, y):
+    """Samples a second of the joint phase, starting from the classes.
+
+    Returns
+    -------
+    model : DEPICTClustering
+        Fitted.
+    speed : float
+    """
+    from skdepict import DEPICTClustering
+
+    classes, labels = np.unique(y, return_inverse=True)
+    clock = Clock()
+    model = DEPICTClustering(
+        len(classes),
+        init=labels,
+        random_state=0,
+        fit_epochs=1,
+        max_iter=TIMED_EPOCHS,
+        early_stopping=False,
+        tol=0.0,
+    )
+    model.set_callbacks(clock).fit(X)
+    return model, len(X) / clock.epochs("joint")[1:].mean()
+
+
 def reference(data_dir):
     """Samples a second of the joint phase, beside those of a plain loop.
 
@@ -223,25 +249,12 @@ def reference(data_dir):
     from torch.nn import functional
     from torch.utils.data import DataLoader, TensorDataset
 
-    from skdepict import DEPICTClustering
     from skdepict._noise import Dropout, distort, no_corruption
     from skdepict._objectives import target_distribution
 
     X, y = load_set(PHASE_SET, data_dir)
-    X, y = X[:TIMED_SAMPLES], y[:TIMED_SAMPLES]
-    clock = Clock()
-    model = DEPICTClustering(
-        len(np.unique(y)),
-        init=np.unique(y, return_inverse=True)[1],
-        random_state=0,
-        fit_epochs=1,
-        max_iter=TIMED_EPOCHS,
-        early_stopping=False,
-        tol=0.0,
-    )
-    model.set_callbacks(clock).fit(X)
-    ours = len(X) / clock.epochs("joint")[1:].mean()
-
+    X = X[:TIMED_SAMPLES]
+    model, ours = joint_phase(X, y[:TIMED_SAMPLES])
     network, assignment = model.network_.autoencoder, model.network_.assignment
     optimizer = torch.optim.Adam(model.network_.parameters())
     images = torch.from_numpy(X).float()[:, None] / 127.5 - 1
@@ -334,23 +347,10 @@ def growth_with_side(data_dir, side):
     import torch
     from torch.nn import functional
 
-    from skdepict import DEPICTClustering
-
     X, y = load_set(PHASE_SET, data_dir)
     x = torch.from_numpy(X[:TIMED_SAMPLES]).float()[:, None]
     images = functional.interpolate(x, (side, side), mode="bilinear")[:, 0].numpy()
-    clock = Clock()
-    model = DEPICTClustering(
-        len(np.unique(y)),
-        init=np.unique(y, return_inverse=True)[1][:TIMED_SAMPLES],
-        random_state=0,
-        fit_epochs=1,
-        max_iter=TIMED_EPOCHS,
-        early_stopping=False,
-        tol=0.0,
-    )
-    model.set_callbacks(clock).fit(images)
-    speed = len(images) / clock.epochs("joint")[1:].mean()
+    model, speed = joint_phase(images, y[:TIMED_SAMPLES])
     forward, step = operations_per_sample(model.network_, images)
     return [
         ("growth with the side", str(side), speed, "samples/s"),
