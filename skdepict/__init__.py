@@ -12,6 +12,7 @@ _HOMES = {
     "DEPICTClustering": "skdepict._depict",
     "PathIntegralClustering": "skdepict._path_integral",
     "WhitenedComponents": "skdepict._whitened_components",
+    "load": "skdepict.persistence",
 }
 
 __all__ = [*_HOMES, "__version__"]

@@ -123,6 +123,22 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         probabilities, _ = self._probabilities(X)
         return probabilities.amax(dim=1).log().mean().item()
 
+    def save(self, path):
+        """Write the fitted model to one file that :func:`skdepict.load` opens.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; replaced if it is there.
+
+        See Also
+        --------
+        skdepict.load : Open it; no code of the file is run, so it may be a stranger's.
+        """
+        from skdepict.persistence import save
+
+        save(self, path)
+
     def _embed(self, X):
         """Check and embed X; return a CPU tensor and the dtype that results take."""
         check_is_fitted(self)

@@ -91,9 +91,14 @@ class Autoencoder(nn.Module):
 
 
 def initialise_weights(network, generator):
-    """Glorot-uniform weights and zero biases, drawn from the given generator."""
+    """Glorot-uniform weights and zero biases, drawn from the given generator.
+
+    Batch norm starts as torch starts it.
+    """
     for module in network.modules():
         if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
             nn.init.xavier_uniform_(module.weight, generator=generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.reset_parameters()

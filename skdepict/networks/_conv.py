@@ -1,9 +1,9 @@
 """The convolutional autoencoder of the paper, for any image size from 8x8."""
 
 import math
+from typing import Any
 
 from torch import nn
-from torch.nn.utils import skip_init
 
 from skdepict.networks._base import Autoencoder
 
@@ -63,16 +63,20 @@ def strided_autoencoder(dimensions, input_shape, embedding_dim, output):
         kernels, strides, paddings, outputs = zip(
             *map(strided_layer, sides), strict=True
         )
-        geometry = {"kernel_size": kernels, "stride": strides, "padding": paddings}
+        geometry: dict[str, Any] = {
+            "kernel_size": kernels,
+            "stride": strides,
+            "padding": paddings,
+        }
         encoder.append(
             nn.Sequential(
-                skip_init(convolution, channels, N_MAPS, **geometry),
+                convolution(channels, N_MAPS, **geometry),
                 nn.LeakyReLU(0.01, inplace=True),
             )
         )
         decoder.append(
             nn.Sequential(
-                skip_init(transposed, N_MAPS, channels, **geometry),
+                transposed(N_MAPS, channels, **geometry),
                 nn.LeakyReLU(0.01, inplace=True) if decoder else output,
             )
         )
@@ -81,13 +85,13 @@ def strided_autoencoder(dimensions, input_shape, embedding_dim, output):
     encoder.append(
         nn.Sequential(
             FlattenPositions(),
-            skip_init(nn.Linear, n_units, embedding_dim),
+            nn.Linear(n_units, embedding_dim),
             nn.Tanh(),
         )
     )
     decoder.append(
         nn.Sequential(
-            skip_init(nn.Linear, embedding_dim, n_units),
+            nn.Linear(embedding_dim, n_units),
             nn.LeakyReLU(0.01, inplace=True),
             UnflattenPositions(channels, sides),
         )

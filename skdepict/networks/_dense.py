@@ -4,7 +4,6 @@ import math
 from itertools import pairwise
 
 from torch import nn
-from torch.nn.utils import skip_init
 
 from skdepict.networks._base import Autoencoder
 
@@ -35,6 +34,6 @@ class DenseAutoencoder(Autoencoder):
 def _dense_layers(widths, output):
     activations = [nn.LeakyReLU(0.01) for _ in HIDDEN_UNITS] + [output]
     return [
-        nn.Sequential(skip_init(nn.Linear, n_in, n_out), activation)
+        nn.Sequential(nn.Linear(n_in, n_out), activation)
         for (n_in, n_out), activation in zip(pairwise(widths), activations, strict=True)
     ]

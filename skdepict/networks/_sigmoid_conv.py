@@ -1,7 +1,8 @@
 """The small PyTorch variant: batch norm and sigmoid after every convolution."""
 
+from typing import Any
+
 from torch import nn
-from torch.nn.utils import skip_init
 
 from skdepict._objectives import binary_reconstruction_loss
 from skdepict.networks._base import Autoencoder
@@ -30,20 +31,20 @@ class SigmoidConvAutoencoder(Autoencoder):
         channels, height, width = input_shape
         code_shape = (1, height // 2, width // 2)
         odd_sides = (height % 2, width % 2)
-        same = {"kernel_size": 3, "padding": 1}
-        halve = {"kernel_size": 2, "stride": 2}
+        same: dict[str, Any] = {"kernel_size": 3, "padding": 1}
+        halve: dict[str, Any] = {"kernel_size": 2, "stride": 2}
         encoder = [
-            _block(skip_init(nn.Conv2d, channels, N_MAPS, **same), N_MAPS),
-            _block(skip_init(nn.Conv2d, N_MAPS, N_MAPS, **same), N_MAPS),
-            _block(skip_init(nn.Conv2d, N_MAPS, 1, **same), 1),
-            _block(skip_init(nn.Conv2d, 1, 1, **halve), 1).append(nn.Flatten()),
+            _block(nn.Conv2d(channels, N_MAPS, **same), N_MAPS),
+            _block(nn.Conv2d(N_MAPS, N_MAPS, **same), N_MAPS),
+            _block(nn.Conv2d(N_MAPS, 1, **same), 1),
+            _block(nn.Conv2d(1, 1, **halve), 1).append(nn.Flatten()),
         ]
-        up = skip_init(nn.ConvTranspose2d, 1, 1, output_padding=odd_sides, **halve)
+        up = nn.ConvTranspose2d(1, 1, output_padding=odd_sides, **halve)
         decoder = [
             _block(up, 1).insert(0, nn.Unflatten(1, code_shape)),
-            _block(skip_init(nn.Conv2d, 1, N_MAPS, **same), N_MAPS),
-            _block(skip_init(nn.Conv2d, N_MAPS, N_MAPS, **same), N_MAPS),
-            _block(skip_init(nn.Conv2d, N_MAPS, channels, **same), channels),
+            _block(nn.Conv2d(1, N_MAPS, **same), N_MAPS),
+            _block(nn.Conv2d(N_MAPS, N_MAPS, **same), N_MAPS),
+            _block(nn.Conv2d(N_MAPS, channels, **same), channels),
         ]
         super().__init__(encoder, decoder)
 

@@ -1,0 +1,281 @@
+"""Fitted models as files that run no code when they are opened.
+
+A file is in the safetensors format: named arrays of numbers, and a header of JSON. In
+its metadata, under "skdepict", is a JSON text with everything that is no array. Nothing
+in it is pickled, so a stranger's file can be opened.
+"""
+
+import json
+import os
+import secrets
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from skdepict._data import InputFormat, Layout, Scaling
+from skdepict._depict import DEPICTClustering
+from skdepict._model import ClusteringModel
+from skdepict.networks._build import construct, order_in_memory
+
+VERSION = 1
+ARRAYS = ("labels_", "embedding_", "cluster_centers_")
+VALUES = (
+    "n_clusters_",
+    "n_iter_",
+    "n_rounds_",
+    "best_round_",
+    "converged_",
+    "history_",
+)
+MAX_DIMENSION = 2**31
+
+
+class ModelFileError(ValueError):
+    """A file is no model of this package, is damaged, or is of a newer version."""
+
+
+def save(model, path):
+    """Write a fitted model to one file.
+
+    The file is complete or it is not there: it is written beside its place and moved
+    there at the end.
+
+    Parameters
+    ----------
+    model : DEPICTClustering
+        Fitted, with one of the built-in networks or a module of your own.
+    path : str or Path
+        The file; replaced if it is there.
+
+    Raises
+    ------
+    NotFittedError
+        If the model has not been fitted.
+
+    Warns
+    -----
+    UserWarning
+        If a parameter is an object that the file cannot hold, such as a clusterer given
+        as `init`. The model predicts without it; a new fit would take the default.
+    """
+    from safetensors.numpy import save as to_bytes
+    from sklearn.utils.validation import check_is_fitted
+
+    check_is_fitted(model)
+    arrays = {name: getattr(model, name) for name in ARRAYS}
+    values = {name: getattr(model, name) for name in VALUES}
+    parameters: dict[str, Any] = {}
+    for name, value in model.get_params(deep=False).items():
+        if isinstance(value, np.ndarray) and value.dtype.kind in "buif":
+            arrays[f"parameter {name}"] = value
+        elif name == "network" and not isinstance(value, str):
+            parameters[name] = None
+        elif _is_plain(value):
+            parameters[name] = _plain(value)
+        else:
+            warnings.warn(
+                f"{name}={value!r} is an object that {path} cannot hold. The model "
+                "will predict as it does, but a new fit of what is loaded would take "
+                f"the default {name}.",
+                UserWarning,
+                stacklevel=3,
+            )
+    if hasattr(model, "feature_names_in_"):
+        values["feature_names_in_"] = model.feature_names_in_.tolist()
+    layout, scaling = model._input_format.layout, model._input_format.scaling
+    arrays["shift"] = np.asarray(scaling.shift, dtype=np.float64)
+    content = {
+        "version": VERSION,
+        "class": "DEPICTClustering",
+        "parameters": parameters,
+        "values": _plain(values),
+        "sample_shape": _plain(model._input_format.sample_shape),
+        "layout": [layout.kind, _plain(layout.shape), layout.channels_last],
+        "scale": float(scaling.scale),
+        "embedding_dim": model.network_.assignment.in_features,
+    }
+    for name, tensor in model.network_.state_dict().items():
+        arrays[f"network {name}"] = tensor.numpy(force=True)
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    data = to_bytes(arrays, metadata={"skdepict": json.dumps(content)})
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def load(path, *, network=None):
+    """Open a model that `save` has written.
+
+    No code of the file is run, since there is none in it.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    network : torch.nn.Module, default=None
+        The module of your own that the model was fitted with, if it was; it gets the
+        weights of the file.
+
+    Returns
+    -------
+    model : DEPICTClustering
+        Fitted, on the CPU. With ``device="auto"`` it computes on a GPU if there is one.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ModelFileError
+        If it is no such file, is damaged, or was written by a newer version.
+
+    Examples
+    --------
+    >>> import skdepict, tempfile
+    >>> from sklearn.datasets import load_digits
+    >>> images = load_digits().images[:200]
+    >>> model = skdepict.DEPICTClustering(
+    ...     10, fit_epochs=5, max_iter=1, random_state=0).fit(images)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/digits.skdepict")
+    ...     loaded = skdepict.load(f"{folder}/digits.skdepict")
+    >>> (loaded.predict(images) == model.labels_).all()
+    np.True_
+    """
+    with open(path, "rb"):
+        pass  # What cannot be read is no damaged file.
+    try:
+        content, arrays = _read(path)
+        return _restore(content, arrays, network)
+    except ModelFileError:
+        raise
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:
+        raise ModelFileError(
+            f"{os.fspath(path)} is damaged, or no file that DEPICTClustering.save has "
+            f"written ({type(error).__name__}: {error})."
+        ) from error
+
+
+def _read(path):
+    from safetensors import safe_open
+
+    with safe_open(os.fspath(path), framework="numpy") as file:
+        metadata = file.metadata() or {}
+        content = json.loads(metadata["skdepict"])
+        version = content["version"]
+        if not isinstance(version, int) or version < 1:
+            raise ValueError(f"version {version!r}")
+        if version > VERSION:
+            raise ModelFileError(
+                f"{os.fspath(path)} has version {version} of the format; this release "
+                f"of skdepict reads up to version {VERSION}. Install a newer release."
+            )
+        names = file.keys()
+        return content, {name: file.get_tensor(name) for name in names}
+
+
+def _restore(content, arrays, network):
+    parameters = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in content["parameters"].items()
+    }
+    own = parameters.get("network", "auto") is None
+    if own and network is None:
+        raise ModelFileError(
+            "The model was fitted with a module of its own as network. Pass that "
+            "module: load(path, network=MyNetwork())."
+        )
+    if own:
+        parameters["network"] = network
+    elif network is not None:
+        raise ModelFileError(
+            f"The model was fitted with network={parameters.get('network')!r}, not "
+            "with a module. Leave out the argument network."
+        )
+    given = [name for name in arrays if name.startswith("parameter ")]
+    parameters |= {name.removeprefix("parameter "): arrays.pop(name) for name in given}
+    model = DEPICTClustering(**parameters)
+
+    kind, shape, channels_last = content["layout"]
+    if kind not in ("table", "image", "series"):
+        raise ValueError(f"layout {kind!r}")
+    layout = Layout(kind, _shape(shape), bool(channels_last))
+    shift = arrays.pop("shift")
+    shift = float(shift) if shift.ndim == 0 else shift
+    scaling = Scaling(shift, float(content["scale"]))
+    sample_shape = _shape(content["sample_shape"])
+    model._input_format = InputFormat(sample_shape, layout, scaling)
+    if layout.n_features != int(np.prod(sample_shape)):
+        raise ValueError("the shapes of samples disagree")
+
+    values = content["values"]
+    names = values.pop("feature_names_in_", None)
+    if names is not None:
+        model.feature_names_in_ = np.array(names, dtype=object)
+    for name in VALUES:
+        setattr(model, name, values[name])
+    model.n_features_in_ = layout.n_features
+    for name in ARRAYS:
+        setattr(model, name, arrays.pop(name))
+    state = {
+        name.removeprefix("network "): torch.from_numpy(array)
+        for name, array in arrays.items()
+    }
+    model.network_ = _restore_network(
+        model.network, layout, content["embedding_dim"], model.n_clusters_, state
+    )
+    return model
+
+
+def _restore_network(network, layout, embedding_dim, n_clusters, state):
+    (embedding_dim,) = _shape([embedding_dim])
+    (n_clusters,) = _shape([n_clusters])
+    if not isinstance(network, str):
+        restored = ClusteringModel(network, embedding_dim, n_clusters)
+        restored.load_state_dict(state)
+        return restored.eval()
+    if state["assignment.weight"].shape != (n_clusters, embedding_dim):
+        raise ValueError("the shapes of the softmax layer disagree")
+    # Without memory, until it is known that the weights in the file have these shapes.
+    with torch.device("meta"):
+        autoencoder = construct(network, layout, embedding_dim)
+    restored = ClusteringModel(autoencoder, embedding_dim, n_clusters)
+    restored.load_state_dict(state, assign=True)
+    order_in_memory(restored.autoencoder.float(), layout)
+    return restored.eval()
+
+
+def _shape(values):
+    """Positive integers of a sensible size, as a tuple."""
+    for value in values:
+        if type(value) is not int or not 0 < value < MAX_DIMENSION:
+            raise ValueError(f"{value!r} is no number of anything")
+    return tuple(values)
+
+
+def _is_plain(value):
+    plain = (str, bool, int, float, np.number, np.bool_, type(None))
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return isinstance(value, plain)
+
+
+def _plain(value):
+    """The same of Python's own types, as JSON has them."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, (np.number, np.bool_)) else value
