@@ -21,7 +21,7 @@ class _Patched(DEPICTClustering):
             return super().fit(X)
 
 
-def _sharpened(probabilities, prior, form):
+def _sharpened(probabilities, prior, form, mass):
     """Q proportional to p**2, whatever the cluster sizes."""
     return torch.nn.functional.normalize(probabilities.square(), p=1, dim=1)
 

@@ -1,0 +1,171 @@
+"""Displays: what they hold, what they draw, and how they refuse."""
+
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from skdepict import PathIntegralClustering
+from skdepict.plotting import (
+    ClusterImagesDisplay,
+    ClusterSizesDisplay,
+    DendrogramDisplay,
+    EmbeddingDisplay,
+    TrainingHistoryDisplay,
+)
+
+from .conftest import quick
+
+
+@pytest.fixture(autouse=True)
+def pictures_nobody_sees():
+    """Draw without a screen, and close what was drawn."""
+    import matplotlib.pyplot as plt
+
+    with mpl.rc_context({"backend": "agg", "figure.max_open_warning": 0}):
+        yield
+        plt.close("all")
+
+
+def drawn(display):
+    """Have everything drawn, which finds what is wrong with it."""
+    display.figure_.canvas.draw()
+    return display
+
+
+def test_embedding_shows_clusters_confidence_and_labels(fitted, few_digits):
+    images, y = few_digits
+    for color, X, name in (
+        ("cluster", None, "cluster"),
+        ("confidence", images, "confidence"),
+        (y, None, "label"),
+    ):
+        display = drawn(
+            EmbeddingDisplay.from_estimator(fitted, X, color=color, reducer="pca")
+        )
+        assert display.points.shape == (300, 2)
+        assert name in display.ax_.get_title()
+    assert len(display.ax_.get_legend().get_texts()) == 10
+    np.testing.assert_array_equal(display.values, y)
+
+
+def test_embedding_takes_any_reducer_and_a_part_of_the_samples(fitted):
+    display = EmbeddingDisplay.from_estimator(fitted, reducer=PCA(3))
+    expected = PCA(3).fit_transform(fitted.embedding_)[:, :2]
+    np.testing.assert_allclose(np.abs(display.points), np.abs(expected), atol=1e-4)
+    few = EmbeddingDisplay.from_estimator(fitted, max_samples=40)
+    assert few.points.shape == (40, 2)
+    again = EmbeddingDisplay.from_estimator(fitted, max_samples=40)
+    np.testing.assert_array_equal(few.points, again.points)
+
+
+def test_many_groups_are_named_in_place():
+    rng = np.random.default_rng(0)
+    display = drawn(
+        EmbeddingDisplay.from_predictions(
+            rng.normal(size=(200, 2)), np.arange(200) % 25, reducer="pca"
+        )
+    )
+    assert display.ax_.get_legend() is None
+    assert len(display.ax_.texts) == 25
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"color": "size"}, "must be 'cluster', 'confidence' or labels"),
+        ({"color": "confidence"}, "needs X"),
+        ({"color": [1, 2]}, "inconsistent numbers of samples"),
+        ({"reducer": "umap"}, "must be 'tsne', 'pca' or a transformer"),
+    ],
+)
+def test_embedding_refuses_what_it_cannot_draw(arguments, message, fitted):
+    with pytest.raises(ValueError, match=message):
+        EmbeddingDisplay.from_estimator(fitted, **arguments)
+
+
+def test_images_are_in_the_order_of_certainty(fitted, few_digits):
+    images = few_digits[0]
+    display = drawn(ClusterImagesDisplay.from_estimator(fitted, images, n_images=4))
+    probabilities = fitted.predict_proba(images)
+    assert display.images.shape == (10, 2, 4, 8, 8, 1)
+    assert display.axes_.shape == (10, 2)
+    np.testing.assert_array_equal(display.sizes, np.bincount(fitted.labels_))
+    for cluster in range(10):
+        members = np.flatnonzero(fitted.labels_ == cluster)
+        certainty = probabilities[members].max(axis=1)
+        for row, best in ((0, certainty.argmax()), (1, certainty.argmin())):
+            shown = display.images[cluster, row, 0, ..., 0]
+            candidates = images[members[certainty == certainty[best]]]
+            assert any(np.array_equal(shown, image) for image in candidates)
+
+
+def test_small_clusters_and_colours_can_be_drawn():
+    probabilities = np.eye(3)[[0, 0, 1]]
+    images = np.random.default_rng(0).random((3, 9, 8, 3))
+    display = drawn(ClusterImagesDisplay.from_predictions(images, probabilities))
+    np.testing.assert_array_equal(display.sizes, [2, 1, 0])
+    assert np.isnan(display.images[2]).all()
+
+
+def test_images_of_tables_are_refused(blobs):
+    model = quick().fit(blobs[0])
+    with pytest.raises(ValueError, match="which are no images"):
+        ClusterImagesDisplay.from_estimator(model, blobs[0])
+
+
+def test_history_draws_each_term_and_names_the_phases(few_digits):
+    model = quick(10, pretrain_epochs=2).fit(few_digits[0])
+    display = drawn(TrainingHistoryDisplay.from_estimator(model))
+    labels = [ax.get_ylabel() for ax in display.axes_]
+    terms = ["reconstruction loss", "KL(Q || P)", "KL(f || u)", "change of Q"]
+    assert labels == terms
+    names = [text.get_text().split()[0] for text in display.axes_[0].texts]
+    assert names[:3] == ["pretrain", "initialise", "joint"]
+    values = display.axes_[1].lines[0].get_ydata()
+    expected = [record["clustering"] for record in model.history_]
+    np.testing.assert_array_equal(values[2:], expected[2:])
+    with pytest.raises(ValueError, match="no epoch was trained"):
+        TrainingHistoryDisplay([]).plot()
+
+
+def test_sizes_are_drawn_against_the_prior(fitted):
+    display = drawn(ClusterSizesDisplay.from_estimator(fitted))
+    heights = [bar.get_height() for bar in display.ax_.patches]
+    np.testing.assert_array_equal(heights, np.bincount(fitted.labels_))
+    given = ClusterSizesDisplay.from_predictions([0, 0, 2], prior=[0.5, 0.2, 0.3])
+    np.testing.assert_array_equal(given.sizes, [2, 0, 1])
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        ClusterSizesDisplay.from_predictions([0, 5], prior=[0.5, 0.5])
+
+
+@pytest.mark.filterwarnings("ignore:The graph of")
+@pytest.mark.parametrize("n_clusters", [1, 3, 40])
+def test_dendrogram_is_cut_at_the_clusters(n_clusters, blobs):
+    model = PathIntegralClustering(n_clusters).fit(blobs[0])
+    display = drawn(DendrogramDisplay.from_estimator(model, n_leaves=12))
+    cut = display.ax_.lines[-1].get_ydata()[0]
+    n_above = np.sum(display.linkage[:, 2] > cut)
+    assert n_above == n_clusters - 1
+
+
+def test_displays_draw_on_given_axes(fitted, few_digits):
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2)
+    display = EmbeddingDisplay.from_estimator(fitted, reducer="pca", ax=axes[0])
+    assert (display.ax_, display.figure_) == (axes[0], figure)
+    assert ClusterSizesDisplay.from_estimator(fitted, ax=axes[1]).ax_ is axes[1]
+    figure = plt.figure()
+    images = ClusterImagesDisplay.from_estimator(fitted, few_digits[0], figure=figure)
+    assert images.figure_ is figure
+
+
+def test_missing_matplotlib_is_one_clear_line(fitted, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match="requires matplotlib"):
+        EmbeddingDisplay.from_estimator(fitted)
+    with pytest.raises(ImportError, match="requires matplotlib"):
+        ClusterSizesDisplay([1], [1.0]).plot()
