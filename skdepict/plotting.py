@@ -588,7 +588,8 @@ class ClusterSizesDisplay:
         expected = self.prior * self.sizes.sum()
         ax.hlines(expected, numbers - 0.45, numbers + 0.45, color="black", lw=1.5)
         ax.plot([], [], color="black", lw=1.5, label="prior")
-        ax.legend(frameon=False, loc="lower right")
+        ax.legend(frameon=False, loc="upper right")
+        ax.set_ylim(0, 1.15 * max(self.sizes.max(), expected.max()))
         if len(numbers) <= MAX_LEGEND:
             ax.set_xticks(numbers)
         ax.set(xlabel="cluster", ylabel="samples")

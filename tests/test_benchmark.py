@@ -251,6 +251,7 @@ def test_ablations_change_what_they_say_and_nothing_after_the_fit(name, few_digi
     assert before == after
 
 
+@pytest.mark.filterwarnings("ignore:Clusters")
 def test_plain_cut_takes_no_uneven_heights(few_digits, monkeypatch):
     seen = []
 
