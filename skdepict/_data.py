@@ -223,12 +223,18 @@ def fit_scaling(rows, layout, autoencoder, processes):
     axis = 0 if layout.kind == "table" else None
     share = processes.share(len(rows))
     first = rows[:1]
-    varies, low, high, total = False, np.inf, -np.inf, np.zeros(())
-    for part in parts_of(rows, share):
-        chunk = rows[part]
-        varies = varies or bool(np.any(chunk != first))
-        low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
-        total = total + chunk.sum(axis=axis, dtype=np.float64)
+
+    def measure():
+        varies, low, high = False, np.inf, -np.inf
+        total = np.zeros(rows.shape[1] if axis == 0 else ())
+        for part in parts_of(rows, share):
+            chunk = rows[part]
+            varies = varies or bool(np.any(chunk != first))
+            low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
+            total = total + chunk.sum(axis=axis, dtype=np.float64)
+        return varies, low, high, total
+
+    varies, low, high, total = processes.each(measure)
     constant = not processes.any(varies)
     low = -processes.max(torch.tensor(-low, dtype=torch.float64)).item()
     high = processes.max(torch.tensor(high, dtype=torch.float64)).item()
@@ -336,6 +342,9 @@ class Samples:
         """Scaled float32 samples at a slice or an index tensor."""
         if self._stored is not None:
             batch = self._stored[index]
+            if isinstance(index, slice) and not self._bytes:
+                # A network may change its input in place.
+                batch = batch.clone()
         else:
             if isinstance(index, slice):
                 start, stop, _ = index.indices(self._n_samples)

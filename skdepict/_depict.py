@@ -243,6 +243,11 @@ class DEPICTClustering(
     where their units differ. Sparse data is refused: put
     :class:`~sklearn.decomposition.TruncatedSVD` in front.
 
+    Where the processor or the GPU computes bfloat16 natively, the matrix products of
+    training are in bfloat16 (:func:`torch.autocast`), also those of a module of your
+    own; `predict` and `transform` are in float32. So the same `random_state` may give
+    other labels on another processor.
+
     An interrupt from the keyboard ends training early with a warning and leaves a
     usable model with ``converged_`` False.
 
@@ -408,7 +413,7 @@ class DEPICTClustering(
         X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
                 with the channels as a fourth axis
             The samples, finite numbers. uint8 images are kept as they are, everything
-            else is computed in float32. What does not fit into memory is read batch by
+            else is held in float32. What does not fit into memory is read batch by
             batch: a :class:`numpy.memmap`, the path of an ``.npy`` file, a map-style
             torch dataset of samples (or of tuples that begin with them), or an array
             with slices such as those of h5py and zarr.
@@ -447,7 +452,7 @@ class DEPICTClustering(
         layout = find_layout((len(rows), *sample_shape), self.image_shape, self.network)
         n_clusters, init = self.n_clusters, self.init
         processes = Processes(device)
-        processes.check_alike((rows.shape, str(rows.dtype)))
+        processes.check_alike(rows)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         seed = processes.from_first(lambda: seed)
         if n_clusters == "auto":
@@ -485,8 +490,9 @@ class DEPICTClustering(
         plan = self._plan(len(rows), n_clusters, init, prior, seed, layout)
         samples = Samples(rows, self._input_format, device, processes.share(len(rows)))
         labelled = samples
+        given = isinstance(init, np.ndarray) and init.ndim == 1
         apart = plan.members is not None or processes.size > 1
-        if apart and processes.rank == 0:
+        if apart and processes.rank == 0 and not given:
             chosen = rows if plan.members is None else rows[plan.members]
             labelled = Samples(chosen, self._input_format, device)
         trainer = Trainer(model, samples, labelled, plan, processes)

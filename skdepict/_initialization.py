@@ -227,11 +227,20 @@ def class_means(points, labels, n_clusters):
     -------
     means : ndarray of shape (n_clusters, n_dimensions)
     """
-    means = np.zeros((n_clusters, points.shape[1]), dtype=points.dtype)
-    np.add.at(means, labels, points)
-    counts = np.bincount(labels, minlength=n_clusters)
-    means[counts == 0] = np.nan
-    return means / np.maximum(counts, 1)[:, None].astype(points.dtype)
+    return mean_of_sums(*class_sums(points, labels, n_clusters))
+
+
+def class_sums(points, labels, n_clusters):
+    """The sum, and the number, of the points of each label; as for `class_means`."""
+    sums = np.zeros((n_clusters, points.shape[1]), dtype=points.dtype)
+    np.add.at(sums, labels, points)
+    return sums, np.bincount(labels, minlength=n_clusters)
+
+
+def mean_of_sums(sums, counts):
+    """Sums over counts; NaN where nothing was counted."""
+    sums[counts == 0] = np.nan
+    return sums / np.maximum(counts, 1)[:, None].astype(sums.dtype)
 
 
 def order_by_prior(labels, prior):

@@ -42,7 +42,7 @@ class Dropout:
         draws = torch.empty(n_draws, dtype=torch.int64, device=x.device)
         draws.random_(LEAST_INT64, None, generator=self.generator)
         decisions = draws.view(torch.int16)[: x.numel()]
-        kept = decisions >= round((self.rate - 0.5) * 2**16)
+        kept = decisions >= min(round((self.rate - 0.5) * 2**16), 2**15 - 1)
         factors = kept.to(x.dtype).mul_(1.0 / (1.0 - self.rate))
         return x * _laid_out_as(x, factors)
 
@@ -87,7 +87,8 @@ def distort(images, generator, affine, elastic):
     if not affine and not elastic:
         return images
     n, _, height, width = images.shape
-    coefficients = torch.eye(2, 3, device=images.device).repeat(n, 1, 1)
+    coefficients = torch.eye(2, 3, dtype=torch.float32, device=images.device)
+    coefficients = coefficients.repeat(n, 1, 1)
     if affine:
         coefficients = _random_maps(n, height / width, generator, images.device)
     if elastic:
@@ -122,11 +123,12 @@ def _displacement_terms(height, width, device):
         The coordinates x and y, each from -1 to 1 between the outer edges, and 1; then
         for each knot how far its displacement moves the pixel, bicubic in between.
     """
-    x = (2.0 * torch.arange(width) + 1.0) / width - 1.0
-    y = (2.0 * torch.arange(height) + 1.0) / height - 1.0
-    ones = torch.ones(height, width)
+    single = torch.float32
+    x = (2.0 * torch.arange(width, dtype=single) + 1.0) / width - 1.0
+    y = (2.0 * torch.arange(height, dtype=single) + 1.0) / height - 1.0
+    ones = torch.ones(height, width, dtype=single)
     coordinates = torch.stack([ones * x, ones * y[:, None], ones])
-    knots = torch.eye(BEND_KNOTS**2).view(-1, 1, BEND_KNOTS, BEND_KNOTS)
+    knots = torch.eye(BEND_KNOTS**2, dtype=single).view(-1, 1, BEND_KNOTS, BEND_KNOTS)
     shares = functional.interpolate(
         knots, size=(height, width), mode="bicubic", align_corners=True
     )

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import torch
 from scipy import sparse
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, IterableDataset
 
 KEPT_DTYPES = (np.uint8, np.float32, np.float64)
 
@@ -65,10 +65,11 @@ class DatasetArray:
     """
 
     def __init__(self, dataset):
-        if not hasattr(dataset, "__len__"):
+        if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
             raise TypeError(
-                f"X is a {type(dataset).__name__} without a length. Pass a map-style "
-                "dataset: training visits all samples in another order in each epoch."
+                f"X is a {type(dataset).__name__}, of which samples cannot be asked "
+                "for by number. Pass a map-style dataset with a length: training "
+                "visits all samples in another order in each epoch."
             )
         if len(dataset) == 0:
             raise ValueError("X is a dataset without samples.")
@@ -84,7 +85,10 @@ class DatasetArray:
 
     def _sample(self, i):
         item = self._dataset[i]
-        return np.asarray(item[0] if isinstance(item, (tuple, list)) else item)
+        sample = item[0] if isinstance(item, (tuple, list)) else item
+        return (
+            sample.numpy(force=True) if torch.is_tensor(sample) else np.asarray(sample)
+        )
 
 
 def open_partwise(X):

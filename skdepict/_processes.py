@@ -1,9 +1,14 @@
 """Several processes that train one model, each on its share of the samples."""
 
+import zlib
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import distributed
+
+# Samples by which processes see that they were given the same ones.
+N_COMPARED = 64
 
 
 class Processes:
@@ -48,13 +53,49 @@ class Processes:
         return bool(self.max(torch.tensor(float(flag))))
 
     def from_first(self, function):
-        """What a function returns in the first process; no other one calls it."""
+        """What a function returns in the first process; no other one calls it.
+
+        An error that it raises there is raised everywhere.
+        """
         if self.size == 1:
             return function()
-        box = [function() if self.rank == 0 else None]
+        box: list = [None, None]
+        if self.rank == 0:
+            try:
+                box[0] = function()
+            except Exception as error:  # whatever it is, the others must not wait
+                box[1] = error
         with _partners():
             distributed.broadcast_object_list(box, src=0, device=self._device)
+        if box[1] is not None:
+            raise box[1]
         return box[0]
+
+    def each(self, function):
+        """What a function returns in each process, unless it fails in one of them.
+
+        The function must not wait for other processes.
+
+        Raises
+        ------
+        Exception
+            What the function raised here.
+        RuntimeError
+            If it failed in another process.
+        """
+        if self.size == 1:
+            return function()
+        result, failure = None, None
+        try:
+            result = function()
+        except Exception as error:
+            failure = error
+        failed = self.any(failure is not None)
+        if failure is not None:
+            raise failure
+        if failed:
+            raise RuntimeError("Another process of the group failed; see its output.")
+        return result
 
     def gather(self, rows):
         """The rows of all processes, in the order of their ranks, in memory."""
@@ -88,28 +129,63 @@ class Processes:
         if self.size == 1:
             return
         parameters = list(parameters)
+        device = parameters[0].device
+        has_gradient = torch.tensor([float(p.grad is not None) for p in parameters])
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in parameters]
-        summed = self.sum(torch.cat([g.flatten() for g in gradients]))
-        parts = summed.split([g.numel() for g in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            # In place: the optimiser wants them in the order that the weights have in
-            # memory, which is not that of the message.
-            gradient.copy_(part.view_as(gradient))
+        message = [g.flatten() for g in gradients] + [has_gradient.to(device)]
+        *parts, has_gradient = self.sum(torch.cat(message)).split(
+            [len(part) for part in message]
+        )
+        for parameter, part, has in zip(
+            parameters, parts, has_gradient.tolist(), strict=True
+        ):
+            if has:
+                # In place: the optimiser wants gradients in the order that the weights
+                # have in memory, which is not that of the message.
+                parameter.grad.copy_(part.view_as(parameter))
+            else:
+                parameter.grad = None
 
-    def check_alike(self, description):
-        """Refuse to go on if processes were given different tasks.
+    @torch.no_grad()
+    def average_buffers(self, module):
+        """Let statistics of batches be the means of those of all processes."""
+        if self.size == 1:
+            return
+        for buffer in module.buffers():
+            if buffer.is_floating_point():
+                buffer.copy_(self.sum(buffer) / self.size)
+
+    def check_alike(self, rows):
+        """Refuse to go on if processes were given different samples.
+
+        Parameters
+        ----------
+        rows : ndarray or PartwiseRows of shape (n_samples, n_features)
+            Some of them are compared.
 
         Raises
         ------
         ValueError
-            In all processes.
+            In all processes, also if there are more of them than samples.
         """
         if self.size == 1:
             return
-        all_of_them = [None] * self.size
+        if len(rows) < self.size:
+            raise ValueError(
+                f"{len(rows)} samples cannot be shared by {self.size} processes."
+            )
+
+        def describe():
+            places = np.linspace(0, len(rows) - 1, N_COMPARED).astype(int)
+            some = np.ascontiguousarray(rows[np.unique(places)])
+            digest = zlib.crc32(some.tobytes())
+            return rows.shape, str(rows.dtype), f"checksum {digest:08x}"
+
+        all_of_them: list = [None] * self.size
+        description = self.each(describe)
         with _partners():
             distributed.all_gather_object(all_of_them, description)
         if any(other != all_of_them[0] for other in all_of_them):

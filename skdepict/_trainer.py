@@ -15,7 +15,9 @@ from skdepict._average import WeightAverage
 from skdepict._device import training_precision
 from skdepict._initialization import (
     class_means,
+    class_sums,
     initial_labels,
+    mean_of_sums,
     order_by_prior,
     path_integral_labels,
     size_divergence,
@@ -122,6 +124,7 @@ class Trainer:
         self.outcome = Outcome()
         self.has_clusters = False
         self._average: WeightAverage | None = None
+        self._last_points: np.ndarray | None = None
         self._stopped = False
         self._decoder_only = False
         self._order = torch.Generator().manual_seed(plan.seed)
@@ -131,7 +134,7 @@ class Trainer:
         self._frequencies = plan.prior
         if plan.prior is None:
             self._frequencies = np.full(plan.n_clusters, 1.0 / plan.n_clusters)
-        self._prior = torch.as_tensor(
+        self._prior = torch.tensor(
             self._frequencies,
             dtype=torch.float64,
             device=double_precision_device(samples.device),
@@ -168,14 +171,14 @@ class Trainer:
         with self._interruptible():
             self._pretrain()
         labels = self.processes.from_first(self._initial_labels)
-        best, embedding = None, None
+        best = None
         while labels is not None:
-            self._run_round(labels, embedding)
+            self._run_round(labels)
             labels = None
             # A round that was cut short does not replace a whole one.
             if best is None or not self.outcome.interrupted:
                 with self._interruptible():
-                    best, labels, embedding = self._judge_round(best)
+                    best, labels = self._judge_round(best)
         self.outcome.best_round = self.outcome.n_rounds
         if best is not None:
             self.model.load_state_dict(best.state)
@@ -214,7 +217,7 @@ class Trainer:
         try:
             labels = self._labels_by(method)
         except KeyboardInterrupt:
-            self.outcome.interrupted = True
+            self._note_interrupt()
             labels = self._labels_by("kmeans")
         if plan.prior is not None and not given:
             labels = order_by_prior(labels, plan.prior)
@@ -233,30 +236,48 @@ class Trainer:
     def _embedding(self):
         return embed_all(self.model, self.labelled).cpu().numpy()
 
-    def _run_round(self, labels, embedding):
+    def _run_round(self, labels):
         """Phases 2 and 3, from starting labels."""
         self.outcome.n_rounds += 1
         self.outcome.converged = False
         try:
-            self._start_from(labels, embedding)
+            self._start_from(labels)
         except KeyboardInterrupt:
-            self.outcome.interrupted = True
-            self._start_from(labels, embedding)
+            self._note_interrupt()
+            self._start_from(labels)
         with self._interruptible():
             self._fit_to_labels(labels)
         with self._interruptible():
             self._train_jointly()
 
-    def _start_from(self, labels, embedding):
+    def _start_from(self, labels):
         """Phase 2, second part: the softmax layer starts at the means of the labels."""
-
-        def find_centers():
-            points = self._embedding() if embedding is None else embedding
-            return class_means(points, labels, self.plan.n_clusters)
-
-        centers = self.processes.from_first(find_centers)
-        self.model.set_centers(torch.as_tensor(centers, device=self.samples.device))
+        n_clusters = self.plan.n_clusters
+        if self._labels_are_given():
+            # Of all samples, so that each process looks at its own.
+            own = embed_all(self.model, self.samples).cpu().double().numpy()
+            sums, counts = class_sums(own, labels[self._share], n_clusters)
+            sums, counts = (
+                self.processes.sum(torch.from_numpy(part)).numpy()
+                for part in (sums, counts)
+            )
+            centers = mean_of_sums(sums, counts)
+        else:
+            centers = self.processes.from_first(
+                lambda: class_means(self._points(), labels, n_clusters)
+            )
+        self.model.set_centers(
+            torch.as_tensor(centers, dtype=torch.float32, device=self.samples.device)
+        )
         self.has_clusters = True
+
+    def _labels_are_given(self):
+        return isinstance(self.plan.init, np.ndarray) and self.plan.init.ndim == 1
+
+    def _points(self):
+        """The embedding that labels were just found in, or the present one."""
+        points, self._last_points = self._last_points, None
+        return self._embedding() if points is None else points
 
     def _fit_to_labels(self, labels):
         """Phase 2, third part: network and softmax layer learn the starting labels."""
@@ -307,9 +328,11 @@ class Trainer:
         finally:
             average.apply()
             self._average = None
+        self.processes.average_buffers(self.model)
 
     def _target_distribution(self, average):
         with average.applied():
+            self.processes.average_buffers(self.model)
             probabilities = assign(self.model, embed_all(self.model, self.samples))
         mass = self.processes.sum(probabilities.sum(dim=0))
         return target_distribution(
@@ -339,8 +362,6 @@ class Trainer:
             The one whose cluster sizes are nearest to the prior.
         labels : ndarray of shape (n_members,) or None
             Starting labels for another round; None if there is to be none.
-        embedding : ndarray of shape (n_members, embedding_dim) or None
-            Of what the labels are for.
         """
         plan, outcome = self.plan, self.outcome
         own = embed_all(self.model, self.samples)
@@ -357,26 +378,24 @@ class Trainer:
         )
         needed = NEARER * divergence - LEAST_GAIN
         if last or not by_path_integral or needed < 0:
-            return best, None, None
+            return best, None
 
         def find_labels():
             is_own = self.labelled is self.samples
-            embedding = own.cpu().numpy() if is_own else self._embedding()
+            points = own.cpu().numpy() if is_own else self._embedding()
             labels, new_divergence = path_integral_labels(
-                embedding, plan.n_clusters, self._frequencies
+                points, plan.n_clusters, self._frequencies
             )
             if new_divergence > needed:
-                return None, None
-            if plan.prior is not None:
-                labels = order_by_prior(labels, plan.prior)
-            return labels, embedding
+                return None
+            self._last_points = points
+            return labels if plan.prior is None else order_by_prior(labels, plan.prior)
 
         try:
-            labels, embedding = self.processes.from_first(find_labels)
+            return best, self.processes.from_first(find_labels)
         except KeyboardInterrupt:
-            outcome.interrupted = True
-            return best, None, None
-        return best, labels, embedding
+            self._note_interrupt()
+            return best, None
 
     def _epochs(
         self,
@@ -429,6 +448,7 @@ class Trainer:
                 schedule.step()
                 after_step()
             losses = self.processes.sum(losses)
+            self.processes.average_buffers(self.model)
             epoch = Epoch(
                 phase, self.outcome.n_rounds, number, *(losses / n_samples).tolist()
             )
@@ -474,8 +494,12 @@ class Trainer:
             phase, self.plan.reconstruction_weight
         )
         target_within_batch = self._target_within_batch and phase == "joint"
+        # A network may change its input in place, and x is a target too.
         noisy_x = distort(
-            x, self._noise, self.plan.affine_noise, self.plan.elastic_noise
+            x.clone() if weight else x,
+            self._noise,
+            self.plan.affine_noise,
+            self.plan.elastic_noise,
         )
         with training_precision(x.device):
             noisy = network.encode(noisy_x, self._dropout)
@@ -533,7 +557,14 @@ class Trainer:
         try:
             yield
         except KeyboardInterrupt:
-            self.outcome.interrupted = True
+            self._note_interrupt()
+
+    def _note_interrupt(self):
+        """Go on to the end with what there is; in a group, end the job."""
+        if self.processes.size > 1:
+            # The other processes know nothing of it, and would wait.
+            raise
+        self.outcome.interrupted = True
 
     def _log(self, record):
         message = ", ".join(

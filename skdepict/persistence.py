@@ -5,6 +5,7 @@ its metadata, under "skdepict", is a JSON text with everything that is no array.
 in it is pickled, so a stranger's file can be opened.
 """
 
+import copy
 import json
 import os
 import secrets
@@ -69,6 +70,8 @@ def save(model, path):
     values = {name: getattr(model, name) for name in VALUES}
     parameters: dict[str, Any] = {}
     for name, value in model.get_params(deep=False).items():
+        if name in ("init", "prior") and hasattr(value, "__array__"):
+            value = np.asarray(value)
         if isinstance(value, np.ndarray) and value.dtype.kind in "buif":
             arrays[f"parameter {name}"] = value
         elif name == "network" and not isinstance(value, str):
@@ -89,7 +92,6 @@ def save(model, path):
     arrays["shift"] = np.asarray(scaling.shift, dtype=np.float64)
     content = {
         "version": VERSION,
-        "class": "DEPICTClustering",
         "parameters": parameters,
         "values": _plain(values),
         "sample_shape": _plain(model._input_format.sample_shape),
@@ -99,7 +101,7 @@ def save(model, path):
     }
     for name, tensor in model.network_.state_dict().items():
         arrays[f"network {name}"] = tensor.numpy(force=True)
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    arrays = {name: np.require(a, requirements="C") for name, a in arrays.items()}
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     data = to_bytes(arrays, metadata={"skdepict": json.dumps(content)})
@@ -124,8 +126,8 @@ def load(path, *, network=None):
     path : str or Path
         The file.
     network : torch.nn.Module, default=None
-        The module of your own that the model was fitted with, if it was; it gets the
-        weights of the file.
+        The module of your own that the model was fitted with, if it was. A copy of it
+        gets the weights of the file.
 
     Returns
     -------
@@ -191,6 +193,8 @@ def _restore(content, arrays, network):
         name: tuple(value) if isinstance(value, list) else value
         for name, value in content["parameters"].items()
     }
+    if not isinstance(parameters.get("network", "auto"), (str, type(None))):
+        raise ValueError(f"network {parameters['network']!r}")
     own = parameters.get("network", "auto") is None
     if own and network is None:
         raise ModelFileError(
@@ -204,17 +208,26 @@ def _restore(content, arrays, network):
             f"The model was fitted with network={parameters.get('network')!r}, not "
             "with a module. Leave out the argument network."
         )
-    given = [name for name in arrays if name.startswith("parameter ")]
-    parameters |= {name.removeprefix("parameter "): arrays.pop(name) for name in given}
+    for name in ("init", "prior"):
+        if f"parameter {name}" in arrays:
+            parameters[name] = arrays.pop(f"parameter {name}")
     model = DEPICTClustering(**parameters)
+    model._validate_params()
 
     kind, shape, channels_last = content["layout"]
     if kind not in ("table", "image", "series"):
         raise ValueError(f"layout {kind!r}")
     layout = Layout(kind, _shape(shape), bool(channels_last))
     shift = arrays.pop("shift")
-    shift = float(shift) if shift.ndim == 0 else shift
+    if layout.kind == "table":
+        shift = shift.reshape(layout.n_features)
+    else:
+        shift = shift.reshape(()).item()
     scaling = Scaling(shift, float(content["scale"]))
+    if not (
+        np.isfinite(scaling.scale) and scaling.scale > 0 and np.all(np.isfinite(shift))
+    ):
+        raise ValueError("the scaling is no scaling")
     sample_shape = _shape(content["sample_shape"])
     model._input_format = InputFormat(sample_shape, layout, scaling)
     if layout.n_features != int(np.prod(sample_shape)):
@@ -229,6 +242,11 @@ def _restore(content, arrays, network):
     model.n_features_in_ = layout.n_features
     for name in ARRAYS:
         setattr(model, name, arrays.pop(name))
+    n_samples, embedding_dim = model.embedding_.shape
+    if embedding_dim != content["embedding_dim"] or model.labels_.shape != (n_samples,):
+        raise ValueError("the shapes of labels_ and embedding_ disagree")
+    if not all(isinstance(record, dict) for record in model.history_):
+        raise ValueError("history_ is no list of epochs")
     state = {
         name.removeprefix("network "): torch.from_numpy(array)
         for name, array in arrays.items()
@@ -242,12 +260,13 @@ def _restore(content, arrays, network):
 def _restore_network(network, layout, embedding_dim, n_clusters, state):
     (embedding_dim,) = _shape([embedding_dim])
     (n_clusters,) = _shape([n_clusters])
-    if not isinstance(network, str):
-        restored = ClusteringModel(network, embedding_dim, n_clusters)
-        restored.load_state_dict(state)
-        return restored.eval()
     if state["assignment.weight"].shape != (n_clusters, embedding_dim):
         raise ValueError("the shapes of the softmax layer disagree")
+    if not isinstance(network, str):
+        own = copy.deepcopy(network).float().cpu()
+        restored = ClusteringModel(own, embedding_dim, n_clusters)
+        restored.load_state_dict(state)
+        return restored.eval()
     # Without memory, until it is known that the weights in the file have these shapes.
     with torch.device("meta"):
         autoencoder = construct(network, layout, embedding_dim)

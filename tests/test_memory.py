@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("resource", reason="peak memory is known on Unix only")
 SIDE = 40
+BUFFERS_MIB = 64
 SCRIPT = """
 import resource, sys
 import numpy as np
@@ -20,7 +21,10 @@ X = np.load(path, mmap_mode="r")[:n_samples]
 if how == "memory":
     X = np.array(X)
 labels = np.arange(n_samples) % 4
-model = DEPICTClustering(4, init=labels, fit_epochs=1, max_iter=1, embedding_dim=4)
+steps = {"fit_epochs": 1, "max_iter": 1, "learning_rate": 1e-6}
+model = DEPICTClustering(
+    4, init=labels, embedding_dim=4, network="dense", **steps
+)
 model.fit(X).predict(X)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
@@ -53,6 +57,7 @@ def test_memory_maps_take_no_memory_beyond_their_pages(path):
         for how in ("map", "memory")
     }
     pages = (many - few) * SIDE**2 * 4 / 2**20
-    assert growth["map"] < 1.3 * pages
+    # Buffers of parts of the file grow up to a fixed size, too.
+    assert growth["map"] < pages + BUFFERS_MIB
     # The check that this can be seen at all: the array and its scaled copy.
-    assert growth["memory"] > 1.7 * pages
+    assert growth["memory"] > pages + BUFFERS_MIB + 20

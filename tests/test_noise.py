@@ -19,6 +19,28 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     assert dropped.mean().item() == pytest.approx(1.0, abs=0.01)
 
 
+def test_dropout_of_almost_everything_drops_almost_everything():
+    dropped = Dropout(1 - 1e-7, generator())(torch.ones(1000, 100))
+    assert (dropped == 0).float().mean().item() > 0.999
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_dropout_keeps_the_order_of_memory(order):
+    x = torch.ones(7, 3, 5, 6).to(memory_format=order)
+    assert Dropout(0.3, generator())(x).stride() == x.stride()
+    assert Dropout(0.3, generator())(x[:, :, ::2]).shape == (7, 3, 3, 6)
+
+
+def test_noise_is_single_precision_whatever_the_default():
+    images = torch.rand(5, 1, 11, 9)
+    try:
+        torch.set_default_dtype(torch.float64)
+        distorted = distort(images, generator(), affine=True, elastic=True)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert distorted.dtype == torch.float32
+
+
 def test_dropout_of_zero_is_the_identity():
     x = torch.rand(4, 4)
     assert Dropout(0.0, generator())(x) is x

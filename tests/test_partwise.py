@@ -149,7 +149,7 @@ class Endless(IterableDataset):
     [
         ("images.png", ValueError, "only .npy files are read"),
         ("nowhere.npy", FileNotFoundError, "nowhere.npy"),
-        (Endless(), TypeError, "without a length"),
+        (Endless(), TypeError, "cannot be asked for by number"),
         (TensorDataset(torch.zeros(0, 3)), ValueError, "without samples"),
         (TensorDataset(torch.zeros(9)), ValueError, "two or more axes"),
         (TensorDataset(torch.zeros(1, 3)), ValueError, "minimum of 2"),

@@ -25,6 +25,8 @@ from .conftest import quick
 
 INPUTS = {
     "images": lambda digits: (digits, {}),
+    "bytes": lambda digits: (digits.astype(np.uint8), {}),
+    "prior series": lambda digits: (digits, {"prior": pd.Series([0.1] * 10)}),
     "colours": lambda digits: (np.repeat(digits[..., None], 3, axis=-1), {}),
     "flat images": lambda digits: (digits.reshape(300, -1), {"image_shape": (8, 8)}),
     "table": lambda digits: (digits.reshape(300, -1), {}),
@@ -37,6 +39,7 @@ INPUTS = {
         {},
     ),
 }
+TABLES = ("table", "frame")
 
 
 @pytest.mark.filterwarnings("ignore:Clusters", "ignore:Number of distinct")
@@ -57,6 +60,9 @@ def test_what_is_loaded_is_what_was_saved(kind, few_digits, tmp_path):
     for name, value in vars(model).items():
         if name not in ("network_", "_input_format"):
             np.testing.assert_equal(getattr(loaded, name), value)
+    assert loaded._input_format.layout == model._input_format.layout
+    for scaling in (loaded._input_format.scaling, model._input_format.scaling):
+        assert np.ndim(scaling.shift) == (scaling.shift.ndim if kind in TABLES else 0)
     # A new fit starts from the same parameters.
     np.testing.assert_array_equal(loaded.fit(X).labels_, model.labels_)
 
@@ -93,7 +99,11 @@ def test_a_module_of_ones_own_is_passed_again(few_digits, tmp_path):
     model.save(path)
     with pytest.raises(ModelFileError, match="Pass that module"):
         skdepict.load(path)
-    loaded = skdepict.load(path, network=Halves())
+    network = Halves()
+    before = network.down.weight.detach().clone()
+    loaded = skdepict.load(path, network=network)
+    # Another model can be loaded for the same module, which stays as it is.
+    assert torch.equal(network.down.weight, before)
     np.testing.assert_array_equal(loaded.predict(rows), model.labels_)
     quick(10).fit(rows).save(path)
     with pytest.raises(ModelFileError, match="Leave out the argument network"):
@@ -156,6 +166,12 @@ def set_to(*keys, value):
         (set_to("version", value="1"), "damaged"),
         (set_to("parameters", "no_such", value=1), "damaged"),
         (set_to("parameters", "network", value="no such"), "damaged"),
+        (set_to("parameters", "network", value=5), "damaged"),
+        (set_to("parameters", "dropout", value=7), "damaged"),
+        (set_to("scale", value=0.0), "damaged"),
+        (set_to("values", "history_", value="none"), "damaged"),
+        (lambda content, arrays: arrays.update(shift=np.zeros((2, 3))), "damaged"),
+        (lambda content, arrays: arrays.update(labels_=np.zeros(3)), "damaged"),
         (set_to("layout", value=["image", [1, 10**9, 10**9], False]), "damaged"),
         (set_to("layout", value=["table", [64], False]), "damaged"),
         (set_to("embedding_dim", value=10**9), "damaged"),

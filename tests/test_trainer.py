@@ -328,3 +328,28 @@ def test_a_collapse_is_never_a_result(few_digits):
     images, y = few_digits
     with pytest.raises(FloatingPointError, match="collapsed to one point"):
         quick(10, network=Constant(), init=y).fit(images.reshape(300, -1))
+
+
+class InPlace(nn.Module):
+    """A module that changes its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Linear(64, 8), nn.Linear(8, 64)
+
+    def encode(self, x, corrupt):
+        return [torch.tanh(self.down(corrupt(x).relu_().sub_(0.1)))]
+
+    def decode(self, embedding):
+        return [self.up(embedding)]
+
+
+@pytest.mark.filterwarnings("ignore:Clusters")
+def test_modules_may_change_their_input_in_place(few_digits):
+    rows = few_digits[0][:192].reshape(192, -1)
+    kept = rows.copy()
+    model = quick(
+        10, network=InPlace(), init=few_digits[1][:192], dropout=0.0, pretrain_epochs=2
+    ).fit(rows)
+    np.testing.assert_array_equal(model.predict(rows), model.labels_)
+    np.testing.assert_array_equal(rows, kept)

@@ -241,9 +241,10 @@ def joint_phase(X, y):
 def reference(data_dir):
     """Samples a second of the joint phase, beside those of a plain loop.
 
-    The plain loop trains the same network with the same noise: a DataLoader, and in
-    each step a clean pass, a noisy pass and the decoder, all with gradients, in single
-    precision.
+    The plain loop trains the same network with the same noise on the paper's whole
+    objective: a DataLoader, and in each step a clean pass, a noisy pass and the
+    decoder, all with gradients, in single precision. Ours leaves out what the defaults
+    leave out, the reconstruction loss.
     """
     import torch
     from torch.nn import functional
@@ -303,7 +304,9 @@ def time_to_accuracy(data_dir):
     clock = AccuracyClock(X, y)
     model = DEPICTClustering(len(np.unique(y)), random_state=0, max_rounds=1)
     model.set_callbacks(clock).fit(X)
-    accuracy, seconds = max(clock.reached)
+    met = [point for point in clock.reached if point[0] >= TARGET_ACCURACY]
+    # Never met: the best, and no time.
+    accuracy, seconds = met[0] if met else (max(clock.reached)[0], np.nan)
     return [
         (f"time to ACC {TARGET_ACCURACY}", "accuracy", accuracy, ""),
         (f"time to ACC {TARGET_ACCURACY}", "seconds", seconds, "s"),
