@@ -22,7 +22,7 @@ from skdepict import DEPICTClustering
 from skdepict.metrics import clustering_accuracy
 
 AT_ONCE = 10_000
-MAX_ANGLE, MAX_SHIFT, MAX_ZOOM = np.deg2rad(15), 0.15, 0.15
+MAX_ANGLE, MAX_SHIFT, MAX_ZOOM = np.deg2rad(5), 0.05, 0.05
 
 
 def write_images(path, images, n_images, seed=0):

@@ -10,11 +10,12 @@ pytest.importorskip("resource", reason="peak memory is known on Unix only")
 SIDE = 40
 BUFFERS_MIB = 64
 SCRIPT = """
-import resource, sys
+import sys
 import numpy as np
 import torch
 torch.set_num_threads(1)
 from skdepict import DEPICTClustering
+from skdepict.benchmark.processes import peak_memory_mib
 
 path, n_samples, how = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 X = np.load(path, mmap_mode="r")[:n_samples]
@@ -26,7 +27,7 @@ model = DEPICTClustering(
     4, init=labels, embedding_dim=4, network="dense", **steps
 )
 model.fit(X).predict(X)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(peak_memory_mib())
 """
 
 
