@@ -18,7 +18,12 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skdepict._callbacks import FitEvents
 from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
 from skdepict._device import resolve_device
-from skdepict._initialization import class_means, find_n_clusters, samples_to_label
+from skdepict._initialization import (
+    class_means,
+    find_n_clusters,
+    labels_are_given,
+    samples_to_label,
+)
 from skdepict._model import ClusteringModel, assign, embed_all
 from skdepict._objectives import TARGET_FORMS
 from skdepict._path_integral import PathIntegralClustering
@@ -35,7 +40,7 @@ FIT_STEPS_PER_CLUSTER = 25
 MIN_JOINT_STEPS = 1280
 FIT_EPOCHS = 12
 JOINT_EPOCHS = 20
-# More steps than these improve nothing either, but Q has to be renewed a few times.
+# To bound the time that large data take; but Q has to be renewed a few times.
 MAX_JOINT_STEPS = 12_000
 MIN_JOINT_EPOCHS = 4
 DEFAULT_EMBEDDING_DIM = 64
@@ -490,9 +495,8 @@ class DEPICTClustering(
         plan = self._plan(len(rows), n_clusters, init, prior, seed, layout)
         samples = Samples(rows, self._input_format, device, processes.share(len(rows)))
         labelled = samples
-        given = isinstance(init, np.ndarray) and init.ndim == 1
         apart = plan.members is not None or processes.size > 1
-        if apart and processes.rank == 0 and not given:
+        if apart and processes.rank == 0 and not labels_are_given(init):
             chosen = rows if plan.members is None else rows[plan.members]
             labelled = Samples(chosen, self._input_format, device)
         trainer = Trainer(model, samples, labelled, plan, processes)

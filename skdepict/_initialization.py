@@ -24,6 +24,11 @@ UNEVEN_HEIGHTS = 0.45
 MAX_LABELLED = 50_000
 
 
+def labels_are_given(init):
+    """Whether a checked `init` is the label of each sample."""
+    return isinstance(init, np.ndarray) and init.ndim == 1
+
+
 def samples_to_label(init, n_samples, seed):
     """Which samples get starting labels.
 
@@ -41,8 +46,7 @@ def samples_to_label(init, n_samples, seed):
         A random part, in increasing order; None for all samples: where labels were
         given, or where there are no more than `MAX_LABELLED`.
     """
-    given = isinstance(init, np.ndarray) and init.ndim == 1
-    if given or n_samples <= MAX_LABELLED:
+    if labels_are_given(init) or n_samples <= MAX_LABELLED:
         return None
     generator = np.random.default_rng(seed)
     return np.sort(generator.choice(n_samples, MAX_LABELLED, replace=False))

@@ -27,7 +27,6 @@ class PartwiseRows:
         self._source = source
         self.sample_shape = tuple(source.shape[1:])
         self.shape = (source.shape[0], int(np.prod(self.sample_shape)))
-        self.ndim = 2
         self.dtype = np.dtype(source.dtype)
         if self.dtype not in KEPT_DTYPES:
             self.dtype = np.dtype(np.float64)

@@ -17,6 +17,7 @@ from skdepict._initialization import (
     class_means,
     class_sums,
     initial_labels,
+    labels_are_given,
     mean_of_sums,
     order_by_prior,
     path_integral_labels,
@@ -253,7 +254,7 @@ class Trainer:
     def _start_from(self, labels):
         """Phase 2, second part: the softmax layer starts at the means of the labels."""
         n_clusters = self.plan.n_clusters
-        if self._labels_are_given():
+        if labels_are_given(self.plan.init):
             # Of all samples, so that each process looks at its own.
             own = embed_all(self.model, self.samples).cpu().double().numpy()
             sums, counts = class_sums(own, labels[self._share], n_clusters)
@@ -270,9 +271,6 @@ class Trainer:
             torch.as_tensor(centers, dtype=torch.float32, device=self.samples.device)
         )
         self.has_clusters = True
-
-    def _labels_are_given(self):
-        return isinstance(self.plan.init, np.ndarray) and self.plan.init.ndim == 1
 
     def _points(self):
         """The embedding that labels were just found in, or the present one."""
@@ -312,8 +310,7 @@ class Trainer:
                 epoch.record["prior_divergence"] = divergence
                 epoch.record["target_change"] = change
                 self.outcome.n_iter += 1
-                # While the learning rate climbs, or could, Q says little about
-                # convergence.
+                # While the learning rate climbs, Q says little about convergence.
                 climbing = epoch.record["epoch"] < WARM_UP * self.plan.max_iter
                 self.outcome.converged = change < self.plan.tol and not climbing
                 drifting = (
