@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.utils import check_array
 
+from skdepict._device_neighbors import device_neighbors
 from skdepict._merge_tree import most_even_cut
 from skdepict._path_integral import PathIntegralClustering
 from skdepict._whitened_components import WhitenedComponents
@@ -73,7 +74,7 @@ def find_n_clusters(init, rows):
     return PathIntegralClustering(n_clusters=None).fit(rows).n_clusters_
 
 
-def path_integral_labels(points, n_clusters, prior):
+def path_integral_labels(points, n_clusters, prior, device):
     """The labels nearest to the prior among those of several graphs.
 
     Agglomerative clustering by path integrals on components of the points, whitened to
@@ -89,6 +90,8 @@ def path_integral_labels(points, n_clusters, prior):
         At most n_samples.
     prior : ndarray of shape (n_clusters,)
         Expected frequencies u of the clusters, in any order.
+    device : torch.device
+        Where neighbours are searched for: on CUDA, else by scikit-learn.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def path_integral_labels(points, n_clusters, prior):
     components = WhitenedComponents().fit(points)
     for whitening in WHITENINGS:
         coordinates = components.set_params(whitening=whitening).transform(points)
-        tree = _Tree(n_parts, metric="euclidean").fit(coordinates)
+        tree = _Tree(n_parts, metric="euclidean").on(device).fit(coordinates)
         labels = tree.cut(n_clusters)
         divergence = size_divergence(sizes_of(labels, n_clusters), prior)
         even = most_even_cut(tree.children_, n_parts, n_clusters)
@@ -119,6 +122,16 @@ def path_integral_labels(points, n_clusters, prior):
 
 
 class _Tree(PathIntegralClustering):
+    def on(self, device):
+        """Search for neighbours on this device."""
+        self._device = device
+        return self
+
+    def _nearest_neighbors(self, X, metric):
+        if self._device.type != "cuda":
+            return super()._nearest_neighbors(X, metric)
+        return device_neighbors(X, self.n_neighbors, self._device)
+
     def _warn_of_components(self, n_components, n_clusters):
         """Say nothing: no user asked for this graph or this number of clusters."""
 
@@ -145,7 +158,7 @@ def size_divergence(sizes, prior):
     return float(rel_entr(np.sort(frequencies), np.sort(prior)).sum())
 
 
-def initial_labels(init, n_clusters, rows, embedding, prior, random_state):
+def initial_labels(init, n_clusters, rows, embedding, prior, random_state, device):
     """Label the samples before the network does.
 
     Parameters
@@ -165,6 +178,8 @@ def initial_labels(init, n_clusters, rows, embedding, prior, random_state):
         Expected frequencies of the clusters. "path-integral" is guided by it.
     random_state : int
         Seed of the method.
+    device : torch.device
+        Where "path-integral" searches for neighbours.
 
     Returns
     -------
@@ -179,7 +194,7 @@ def initial_labels(init, n_clusters, rows, embedding, prior, random_state):
     if isinstance(init, np.ndarray):
         return init if init.ndim == 1 else _nearest_center(rows(), init)
     if init == "path-integral":
-        return path_integral_labels(rows(), n_clusters, prior)[0]
+        return path_integral_labels(rows(), n_clusters, prior, device)[0]
     if init == "kmeans":
         clusterer = KMeans(n_clusters, n_init=10, random_state=random_state)
         return clusterer.fit_predict(embedding())

@@ -205,7 +205,7 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
             X, metric = WhitenedComponents().fit_transform(X), "euclidean"
         else:
             metric = self.metric
-        distances, indices = nearest_neighbors(X, self.n_neighbors, metric, self.n_jobs)
+        distances, indices = self._nearest_neighbors(X, metric)
         transitions = transition_matrix(distances, indices, self.bandwidth)
         forest, groups = nearest_neighbor_forest(indices[:, 0], distances[:, 0])
         del distances, indices
@@ -274,6 +274,9 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return linkage_of_children(self.children_, self.affinities_)
+
+    def _nearest_neighbors(self, X, metric):
+        return nearest_neighbors(X, self.n_neighbors, metric, self.n_jobs)
 
     def _validate(self, X):
         n_clusters = 1 if self.n_clusters is None else self.n_clusters

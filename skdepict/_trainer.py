@@ -232,6 +232,7 @@ class Trainer:
             self._embedding,
             self._frequencies,
             self.plan.seed,
+            self.samples.device,
         )
 
     def _embedding(self):
@@ -381,7 +382,7 @@ class Trainer:
             is_own = self.labelled is self.samples
             points = own.cpu().numpy() if is_own else self._embedding()
             labels, new_divergence = path_integral_labels(
-                points, plan.n_clusters, self._frequencies
+                points, plan.n_clusters, self._frequencies, self.samples.device
             )
             if new_divergence > needed:
                 return None

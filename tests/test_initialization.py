@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import NearestNeighbors
 
-from skdepict import PathIntegralClustering, WhitenedComponents
+from skdepict import PathIntegralClustering, WhitenedComponents, _initialization
+from skdepict._device_neighbors import device_neighbors
 from skdepict._initialization import (
     class_means,
     order_by_prior,
@@ -221,7 +224,7 @@ def test_starting_labels_are_the_nearest_to_the_prior_of_all_graphs(skew, few_di
         coordinates = WhitenedComponents(whitening=whitening).fit_transform(rows)
         labels = PathIntegralClustering(10, metric="euclidean").fit_predict(coordinates)
         divergences.append(divergence_of(labels, prior))
-    labels, divergence = path_integral_labels(rows, 10, prior)
+    labels, divergence = path_integral_labels(rows, 10, prior, torch.device("cpu"))
     assert divergence == pytest.approx(divergence_of(labels, prior))
     assert len(np.unique(labels)) == 10
     if skew:
@@ -229,3 +232,39 @@ def test_starting_labels_are_the_nearest_to_the_prior_of_all_graphs(skew, few_di
     else:
         # The trees may also be cut at different heights.
         assert divergence <= min(divergences)
+
+
+@pytest.mark.parametrize("block_entries", [1, 5000, 2**26])
+def test_neighbors_on_the_device_are_those_of_scikit_learn(block_entries, few_digits):
+    rows = WhitenedComponents().fit_transform(few_digits[0].reshape(300, -1))
+    expected = NearestNeighbors(n_neighbors=20).fit(rows).kneighbors()
+    found = device_neighbors(rows, 20, torch.device("cpu"), block_entries)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-6)
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
+def test_neighbors_on_the_device_of_few_and_of_equal_samples():
+    cpu = torch.device("cpu")
+    distances, indices = device_neighbors(np.array([[0.0], [3.0], [4.0]]), 20, cpu)
+    assert indices.tolist() == [[1, 2], [2, 0], [1, 0]]
+    assert distances.tolist() == [[3.0, 4.0], [1.0, 3.0], [1.0, 4.0]]
+    distances, indices = device_neighbors(np.full((5, 2), 1e6), 2, cpu)
+    assert not distances.any()
+    assert all(sample not in row for sample, row in enumerate(indices))
+
+
+def test_starting_labels_do_not_depend_on_the_device(monkeypatch, few_digits):
+    asked = []
+
+    def on_the_processor(points, n_neighbors, device):
+        asked.append(device.type)
+        return device_neighbors(points, n_neighbors, torch.device("cpu"))
+
+    monkeypatch.setattr(_initialization, "device_neighbors", on_the_processor)
+    rows, prior = few_digits[0].reshape(300, -1), np.full(10, 0.1)
+    on_cuda, on_cpu = (
+        path_integral_labels(rows, 10, prior, torch.device(name))[0]
+        for name in ("cuda", "cpu")
+    )
+    np.testing.assert_array_equal(on_cuda, on_cpu)
+    assert asked == ["cuda"] * 5

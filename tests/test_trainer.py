@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from skdepict import DEPICTClustering, _trainer
 from skdepict._average import WeightAverage
@@ -19,7 +20,7 @@ def offer(monkeypatch, labels, divergence):
     """Have the graph of the embedding give these labels, and count how often."""
     asked = []
 
-    def path_integral_labels(points, n_clusters, prior):
+    def path_integral_labels(points, n_clusters, prior, device):
         asked.append(points.shape)
         return labels, divergence
 
@@ -281,7 +282,7 @@ def test_an_interrupt_between_rounds_keeps_the_first(monkeypatch, few_digits):
     expected = quick(10, max_rounds=1, tol=1.0).fit(images)
     assert expected.converged_
 
-    def path_integral_labels(points, n_clusters, prior):
+    def path_integral_labels(points, n_clusters, prior, device):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_trainer, "path_integral_labels", path_integral_labels)
@@ -353,3 +354,29 @@ def test_modules_may_change_their_input_in_place(few_digits):
     ).fit(rows)
     np.testing.assert_array_equal(model.predict(rows), model.labels_)
     np.testing.assert_array_equal(rows, kept)
+
+
+class Counter(TorchDispatchMode):
+    """Counts the operations by which the host waits for a device."""
+
+    WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero")
+
+    def __init__(self):
+        super().__init__()
+        self.waits = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.waits += func.__name__.partition(".")[0] in self.WAITING
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("parameters", [{}, {"reconstruction_weight": 1.0}])
+def test_within_an_epoch_nothing_waits_for_the_device(parameters, few_digits):
+    images, y = few_digits
+    waits = []
+    for batch_size in (32, 300):
+        model = quick(10, init=y, batch_size=batch_size, **parameters)
+        with Counter() as counter:
+            model.fit(images)
+        waits.append(counter.waits)
+    assert waits[0] == waits[1] > 0
