@@ -1,8 +1,21 @@
-"""Scores of a clustering."""
+"""Scores of a clustering: against classes, and without any.
+
+`silhouette`, `confidence` and `stability` are scorers: they are called with a fitted
+estimator and samples, need no classes, and can be passed as `scoring` to
+:class:`~sklearn.model_selection.GridSearchCV`, one of them or, by name, all of them as
+`SCORERS`.
+"""
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from sklearn.base import clone
+from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.metrics.cluster import contingency_matrix
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils.validation import _num_samples
+
+# The silhouette compares all pairs of these.
+MAX_COMPARED = 5000
 
 
 def clustering_accuracy(labels_true, labels_pred):
@@ -39,3 +52,120 @@ def clustering_accuracy(labels_true, labels_pred):
     counts = contingency_matrix(labels_true, labels_pred)
     classes, clusters = linear_sum_assignment(counts, maximize=True)
     return float(counts[classes, clusters].sum() / np.sum(counts))
+
+
+def silhouette(estimator, X, y=None, *, max_samples=MAX_COMPARED, random_state=0):
+    """The mean silhouette of the predicted clusters in the embedding.
+
+    How much nearer samples are to their own cluster than to the next one. The embedding
+    is the estimator's own, so this compares settings that shape it only with care: a
+    network that pushes samples together scores high, rightly or wrongly.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, with `predict` and `transform`; also a Pipeline that ends in one.
+    X : array-like
+        Samples.
+    y : Ignored
+        Not used, present for API consistency.
+    max_samples : int, default=5000
+        Of more samples a random part of this size is compared, since the silhouette
+        takes all pairs.
+    random_state : int, RandomState instance or None, default=0
+        Draws that part.
+
+    Returns
+    -------
+    score : float in [-1, 1]
+        Higher is better. -1 where all samples are in one cluster, or each in its own.
+
+    See Also
+    --------
+    sklearn.metrics.silhouette_score : The same for given points and labels.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skdepict import DEPICTClustering
+    >>> from skdepict.metrics import silhouette
+    >>> images = load_digits().images[:200]
+    >>> model = DEPICTClustering(10, fit_epochs=10, max_iter=2, random_state=0)
+    >>> silhouette(model.fit(images), images) > 0.2
+    True
+    """
+    n_samples = _num_samples(X)
+    if n_samples > max_samples:
+        chosen = check_random_state(random_state).permutation(n_samples)[:max_samples]
+        X = _safe_indexing(X, np.sort(chosen))
+    labels = estimator.predict(X)
+    if not 2 <= len(np.unique(labels)) < len(labels):
+        return -1.0
+    return float(silhouette_score(estimator.transform(X), labels))
+
+
+def confidence(estimator, X, y=None):
+    """The mean probability of the predicted clusters.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, with `predict_proba`; also a Pipeline that ends in one.
+    X : array-like
+        Samples. Those that the estimator was not fitted to tell more.
+    y : Ignored
+        Not used, present for API consistency.
+
+    Returns
+    -------
+    score : float in (0, 1]
+        Higher is better. Comparable at equal numbers of clusters: fewer clusters are
+        easier to be sure of.
+
+    See Also
+    --------
+    DEPICTClustering.score : The mean logarithm of the same probabilities.
+    """
+    return float(np.mean(np.max(estimator.predict_proba(X), axis=1)))
+
+
+def stability(estimator, X, y=None, *, random_state=0):
+    """How far two fits to the halves of the samples agree on all of them.
+
+    Clusters that are in the data come back from other samples of it; those that a fit
+    has made up do not (Lange, Roth, Braun and Buhmann, Neural Computation 16, 2004).
+
+    Parameters
+    ----------
+    estimator : estimator
+        With `predict`; also a Pipeline that ends in one. It is not changed: clones of
+        it are fitted.
+    X : array-like
+        Samples; at least as many in each half as there are clusters.
+    y : Ignored
+        Not used, present for API consistency.
+    random_state : int, RandomState instance or None, default=0
+        Draws the halves.
+
+    Returns
+    -------
+    score : float in [-0.5, 1]
+        The adjusted Rand index of the labels that both fits predict for all samples.
+        Higher is better; 0 is chance.
+
+    Notes
+    -----
+    Takes two fits to half of X each, in addition to the fit that is scored. In a
+    cross-validation X is the test part: take one that is not small, such as
+    ``ShuffleSplit(1, test_size=0.5)``.
+    """
+    order = check_random_state(random_state).permutation(_num_samples(X))
+    half = len(order) // 2
+    predictions = [
+        clone(estimator).fit(_safe_indexing(X, np.sort(part))).predict(X)
+        for part in (order[:half], order[half:])
+    ]
+    return float(adjusted_rand_score(*predictions))
+
+
+SCORERS = {"silhouette": silhouette, "confidence": confidence, "stability": stability}
