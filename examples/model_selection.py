@@ -1,0 +1,74 @@
+"""Choose the number of clusters and the noise without classes.
+
+Each scorer of `skdepict.metrics` picks the setting that it scores highest in a grid
+search. The classes, which the search never sees, then judge the picks by the accuracy
+(ACC) of a fit to all samples. The first 2,000 samples of each file, and the digits that
+come with scikit-learn::
+
+    python examples/model_selection.py usps11000.npz fashion_mnist_test.npz
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV, ShuffleSplit
+
+from skdepict import DEPICTClustering
+from skdepict.metrics import SCORERS, clustering_accuracy
+
+GRID = {"n_clusters": [5, 8, 10, 12, 15], "affine_noise": [True, False]}
+N_SAMPLES = 2000
+
+
+def data_sets(files):
+    yield "digits", *load_digits(return_X_y=True)
+    for file in map(Path, files):
+        with np.load(file) as data:
+            yield file.stem, data["X"], data["y"]
+
+
+def as_images(X):
+    if X.ndim == 2 and np.sqrt(X.shape[1]) % 1 == 0:
+        return X.reshape(len(X), *[int(np.sqrt(X.shape[1]))] * 2)
+    return X
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("files", nargs="*", help=".npz files with images X and y")
+    for name, X, y in data_sets(parser.parse_args().files):
+        X, y = as_images(X[:N_SAMPLES]), y[:N_SAMPLES]
+        search = GridSearchCV(
+            DEPICTClustering(random_state=0),
+            GRID,
+            scoring=SCORERS,
+            refit=False,
+            cv=ShuffleSplit(1, test_size=0.5, random_state=0),
+        ).fit(X)
+        settings = search.cv_results_["params"]
+        accuracies = [
+            clustering_accuracy(
+                y, DEPICTClustering(**setting, random_state=0).fit_predict(X)
+            )
+            for setting in settings
+        ]
+        print(f"\n{name}: {len(X)} images, {len(np.unique(y))} classes")
+        for number, setting in enumerate(settings):
+            scores = ", ".join(
+                f"{scorer} {search.cv_results_[f'mean_test_{scorer}'][number]:.3f}"
+                for scorer in SCORERS
+            )
+            print(f"  {setting}: ACC {accuracies[number]:.3f}, {scores}")
+        print(f"  best: ACC {max(accuracies):.3f}")
+        for scorer in SCORERS:
+            picked = int(np.argmax(search.cv_results_[f"mean_test_{scorer}"]))
+            print(
+                f"  {scorer} picks {settings[picked]}: ACC {accuracies[picked]:.3f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Images of your own as arrays."""
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils import Bunch
+
+# Of the files that cannot be read, a warning names so many.
+MAX_NAMED = 10
+
+
+def load_image_folder(path, image_shape):
+    """Read all images of a folder and of the folders in it, at one size.
+
+    Every file but those with a hidden name (".DS_Store") is tried, whatever its ending.
+    Photographs are turned as their camera says, transparent parts are put on white, and
+    what has another size is resized, without keeping the ratio of its sides. Of
+    animated images the first frame is read. Links to folders are not followed.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    image_shape : tuple of int
+        (height, width) for grey images, (height, width, 3) for images in colour.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        With the attributes
+
+        images : ndarray of uint8, shape (n_images, *image_shape)
+            In the order of the names of their files.
+        filenames : ndarray of str, shape (n_images,)
+            Where each came from, relative to the folder.
+
+    Raises
+    ------
+    ImportError
+        If Pillow is not installed.
+    FileNotFoundError, NotADirectoryError
+        If there is no such folder.
+    ValueError
+        If `image_shape` is no shape of an image, or if no file can be read as one.
+
+    Warns
+    -----
+    UserWarning
+        If files cannot be read as images; it names them. They have no row in the
+        result.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> from skdepict.datasets import load_image_folder
+    >>> with TemporaryDirectory() as folder:
+    ...     for name, grey in [("a.png", 0), ("b.jpg", 255)]:
+    ...         Image.new("L", (40, 30), grey).save(Path(folder, name))
+    ...     data = load_image_folder(folder, (28, 28))
+    >>> data.images.shape, data.filenames.tolist()
+    ((2, 28, 28), ['a.png', 'b.jpg'])
+    """
+    shape = _check_shape(image_shape)
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise ImportError(
+            'load_image_folder needs Pillow: pip install "skdepict[images]".'
+        ) from error
+    folder = Path(path)
+    if not folder.is_dir():
+        kind = NotADirectoryError if folder.exists() else FileNotFoundError
+        raise kind(f"{folder} is no folder. Pass the folder that the images are in.")
+    names = _files_in(folder)
+    images = np.empty((len(names), *shape), dtype=np.uint8)
+    read: list[str] = []
+    failed: list[str] = []
+    for name in names:
+        try:
+            images[len(read)] = _read(folder / name, shape)
+        # What Pillow's many readers raise on damaged files, among other things.
+        except UnidentifiedImageError:
+            failed.append(f"{name} (no image that Pillow knows)")
+        except (
+            *(OSError, ValueError, SyntaxError, EOFError, OverflowError, MemoryError),
+            *(ArithmeticError, LookupError, TypeError, Image.DecompressionBombError),
+        ) as error:
+            failed.append(f"{name} ({error or type(error).__name__})")
+        else:
+            read.append(name)
+    message = f"{len(failed)} of {len(names)} files could not be read as images: "
+    message += "; ".join(failed[:MAX_NAMED]) + "; ..." * (len(failed) > MAX_NAMED)
+    if not read:
+        raise ValueError(
+            f"{folder} has no images. {message if names else 'It has no files.'}"
+        )
+    if failed:
+        warnings.warn(message, UserWarning, stacklevel=2)
+    return Bunch(images=images[: len(read)], filenames=np.array(read))
+
+
+def _check_shape(image_shape):
+    try:
+        sides = tuple(int(side) for side in image_shape)
+        legal = sides == tuple(image_shape) and min(sides) > 0
+    except (TypeError, ValueError):
+        legal = False
+    if not legal or len(sides) not in (2, 3) or sides[2:] not in ((), (3,)):
+        raise ValueError(
+            f"image_shape={image_shape!r} must be (height, width) for grey images or "
+            "(height, width, 3) for images in colour, positive integers."
+        )
+    return sides
+
+
+def _files_in(folder):
+    """The files below a folder that are not hidden, by name, relative to it."""
+    names = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        below = Path(parent).relative_to(folder)
+        names += [
+            (below / name).as_posix() for name in files if not name.startswith(".")
+        ]
+    return sorted(names)
+
+
+def _read(path, shape):
+    """One image as an array of this shape."""
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as file:
+        image: Image.Image = ImageOps.exif_transpose(file)
+        if image.mode.startswith("I;16"):
+            # Pillow's own conversion to 8 bits cuts off instead of scaling.
+            image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+        elif image.mode in ("I", "F"):
+            raise ValueError("32-bit pixels, whose black and white are not known")
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = image.convert("RGB" if len(shape) == 3 else "L")
+        if image.size != shape[1::-1]:
+            image = image.resize(shape[1::-1], Image.Resampling.LANCZOS)
+        return np.asarray(image)
