@@ -139,6 +139,37 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         save(self, path)
 
+    def export_onnx(self, path):
+        """Write the fitted model as an ONNX file, to predict without Python or torch.
+
+        Its input "samples" is single precision, of the shape (n_samples, ...) of the
+        samples in `fit` and in their units. Its outputs are "labels", "probabilities"
+        and "embedding": what `predict`, `predict_proba` and `transform` return, to
+        single precision.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; replaced if it is there.
+
+        Raises
+        ------
+        ImportError
+            If onnx or onnxscript is missing: ``pip install "skdepict[onnx]"``.
+        FileNotFoundError
+            If the folder of `path` is missing.
+
+        Notes
+        -----
+        ::
+
+            session = onnxruntime.InferenceSession("model.onnx")
+            labels, = session.run(["labels"], {"samples": images.astype("float32")})
+        """
+        from skdepict._onnx import export_onnx
+
+        export_onnx(self, path)
+
     def _embed(self, X):
         """Check and embed X; return a CPU tensor and the dtype that results take."""
         check_is_fitted(self)
