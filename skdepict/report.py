@@ -1,0 +1,318 @@
+"""A page to look at a model and its samples.
+
+``python -m skdepict.report model.skdepict X.npz --out report.html`` writes one HTML file
+that needs nothing else, and no network: the clusters with their most and least certain
+samples, a map of the embedding, cluster sizes, losses and parameters.
+"""
+
+import argparse
+import base64
+import io
+import json
+import math
+import os
+from html import escape
+from pathlib import Path
+from string import Template
+
+import numpy as np
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import check_is_fitted
+
+from skdepict._validation import check_rows
+
+N_SHOWN = 12  # samples of each cluster, most and least certain each
+SURE = 0.9
+MAX_POINTS = 3000
+# Sprites of more pixels on a side are not shown by every browser.
+MAX_SPRITE_SIDE = 8192
+MAX_THUMBNAIL_SIDE = 64
+SERIES_SIZE = (32, 64)
+TEMPLATE = Path(__file__).with_name("report_template.html")
+
+
+def make_report(model, X, *, max_points=MAX_POINTS, random_state=0):
+    """Describe what a model makes of samples in one HTML page.
+
+    Parameters
+    ----------
+    model : DEPICTClustering
+        Fitted.
+    X : array-like
+        Samples: those of `fit`, or others.
+    max_points : int, default=3000
+        Of more samples a random part is on the map of the embedding.
+    random_state : int, RandomState instance or None, default=0
+        Draws that part, and seeds the map (t-SNE).
+
+    Returns
+    -------
+    page : str
+        HTML that needs no other file.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+    NotFittedError
+        If the model has not been fitted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skdepict import DEPICTClustering
+    >>> from skdepict.report import make_report
+    >>> images = load_digits().images[:200]
+    >>> model = DEPICTClustering(
+    ...     10, fit_epochs=5, max_iter=1, random_state=0).fit(images)
+    >>> page = make_report(model, images)
+    >>> page.startswith("<!DOCTYPE html>")
+    True
+    """
+    check_matplotlib_support("make_report")
+    check_is_fitted(model)
+    rows, _ = check_rows(model, X, model._input_format.sample_shape)
+    probabilities = model.predict_proba(X)
+    labels, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    thumbnails = _Thumbnails(model._input_format, rows)
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        facts=_facts(model, labels, certainty),
+        clusters=_clusters(model, labels, certainty, thumbnails),
+        map=_map(model, rows, labels, certainty, thumbnails, max_points, random_state),
+        sizes=_figure(lambda figure: _draw_sizes(model, labels, figure), (7, 2.6)),
+        losses=_losses(model),
+        parameters=_table(sorted(model.get_params(deep=False).items())),
+    )
+
+
+class _Thumbnails:
+    """Small pictures of samples, as arrays of grey or colour bytes.
+
+    Parameters
+    ----------
+    input_format : InputFormat
+    rows : ndarray or PartwiseRows of shape (n_samples, n_features)
+    """
+
+    def __init__(self, input_format, rows):
+        self._format, self._rows = input_format, rows
+        self.kind = input_format.layout.kind
+        # One range for all, from a few; what lies outside is cut off.
+        some = input_format.scaled_rows(rows[: min(len(rows), 1000)])
+        self._low, self._high = float(some.min()), float(some.max())
+
+    def draw(self, index):
+        """Pictures of shape (n_chosen, height, width[, 3]), or None of tables."""
+        if self.kind == "table":
+            return None
+        rows = self._format.scaled_rows(self._rows[np.asarray(index)])
+        samples = rows.reshape(len(rows), *self._format.layout.shape)
+        shares = (samples - self._low) / ((self._high - self._low) or 1.0)
+        shares = shares.clip(0, 1)
+        if self.kind == "series":
+            return np.stack([_curves(sample) for sample in shares])
+        step = math.ceil(max(samples.shape[2:]) / MAX_THUMBNAIL_SIDE)
+        pixels = np.rint(255 * shares[:, :, ::step, ::step]).astype(np.uint8)
+        if pixels.shape[1] in (3, 4):
+            return np.moveaxis(pixels[:, :3], 1, -1)
+        return pixels[:, 0]
+
+
+def _curves(channels):
+    """Series of shape (n_channels, length), from 0 to 1, as lines in one picture."""
+    height, width = SERIES_SIZE
+    picture = np.full(SERIES_SIZE, 255, dtype=np.uint8)
+    for values in channels:
+        at = np.linspace(0, len(values) - 1, width)
+        level = np.interp(at, np.arange(len(values)), values)
+        line = np.rint((1 - level) * (height - 1)).astype(int)
+        ends = np.append(line[1:], line[-1])
+        for column, (start, stop) in enumerate(zip(line, ends, strict=True)):
+            picture[min(start, stop) : max(start, stop) + 1, column] = 0
+    return picture
+
+
+def _png(pixels):
+    """Pixels as the address of an image that is in the page itself."""
+    from matplotlib.image import imsave
+
+    file = io.BytesIO()
+    if pixels.ndim == 2:
+        imsave(file, pixels, format="png", cmap="gray", vmin=0, vmax=255)
+    else:
+        imsave(file, pixels, format="png")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _facts(model, labels, certainty):
+    facts = [
+        ("samples", f"{len(labels):,}"),
+        ("clusters", f"{len(np.unique(labels))} of {model.n_clusters_}"),
+        (f"surer than {SURE:.0%}", f"{np.mean(certainty > SURE):.1%}"),
+        ("epochs", f"{len(model.history_)}"),
+        ("converged", "yes" if model.converged_ else "no"),
+    ]
+    return "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+        for name, value in facts
+    )
+
+
+def _clusters(model, labels, certainty, thumbnails):
+    """A table with the samples of each cluster."""
+    lines = []
+    for cluster in range(model.n_clusters_):
+        members = np.flatnonzero(labels == cluster)
+        members = members[np.argsort(-certainty[members], kind="stable")]
+        most, least = members[:N_SHOWN], members[N_SHOWN:][-N_SHOWN:][::-1]
+        sure = f"{np.mean(certainty[members] > SURE):.0%}" if len(members) else ""
+        cells = [
+            "".join(_samples(part, certainty, thumbnails)) or "none"
+            for part in (most, least)
+        ]
+        lines.append(
+            f'<tr><th scope="row">{cluster}</th><td>{len(members):,}</td>'
+            f"<td>{sure}</td><td>{cells[0]}</td><td>{cells[1]}</td></tr>"
+        )
+    return "\n".join(lines)
+
+
+def _samples(index, certainty, thumbnails):
+    if len(index) == 0:
+        return
+    pictures = thumbnails.draw(index)
+    for place, sample in enumerate(index):
+        title = f"sample {sample}, probability {certainty[sample]:.3f}"
+        if pictures is None:
+            yield f'<span class="row" title="{title}">{sample}</span> '
+        else:
+            yield f'<img src="{_png(pictures[place])}" title="{title}" alt="{title}">'
+
+
+def _map(model, rows, labels, certainty, thumbnails, max_points, random_state):
+    """The points of the map, and their pictures in one image, as JSON."""
+    from skdepict.plotting import EmbeddingDisplay
+
+    generator = np.random.default_rng(random_state)
+    index = np.arange(len(labels))
+    if len(index) > max_points:
+        index = np.sort(generator.choice(len(index), max_points, replace=False))
+    content = {"points": [], "sprite": None, "n_clusters": model.n_clusters_}
+    if len(index) > 2 and model.network_.assignment.in_features > 1:
+        from matplotlib.figure import Figure
+
+        display = EmbeddingDisplay.from_predictions(
+            model.transform(rows[index].reshape(-1, *model._input_format.sample_shape)),
+            labels[index],
+            random_state=random_state,
+            ax=Figure().subplots(),
+        )
+        points = display.points - display.points.min(axis=0)
+        points /= points.max() or 1.0
+        content["points"] = [
+            [round(float(x), 4), round(float(y), 4), int(label), round(float(p), 3), n]
+            for (x, y), label, p, n in zip(
+                *(points, labels[index], certainty[index], index.tolist()), strict=True
+            )
+        ]
+        pictures = thumbnails.draw(index)
+        if pictures is not None:
+            content |= _sprite(pictures)
+    # "</script>" in a string would end the script.
+    return json.dumps(content).replace("<", "\\u003c")
+
+
+def _sprite(pictures):
+    """All pictures side by side in one image."""
+    height, width = pictures.shape[1:3]
+    n_columns = max(1, min(MAX_SPRITE_SIDE // width, math.isqrt(len(pictures)) + 1))
+    n_lines = -(-len(pictures) // n_columns)
+    padded = np.full((n_lines * n_columns, *pictures.shape[1:]), 255, dtype=np.uint8)
+    padded[: len(pictures)] = pictures
+    lines = padded.reshape(n_lines, n_columns, *pictures.shape[1:])
+    sprite = np.concatenate([np.concatenate(list(line), axis=1) for line in lines])
+    return {"sprite": _png(sprite), "columns": n_columns, "size": [width, height]}
+
+
+def _draw_sizes(model, labels, figure):
+    from skdepict.plotting import ClusterSizesDisplay
+
+    ClusterSizesDisplay.from_predictions(
+        labels,
+        prior=model.prior,
+        n_clusters=model.n_clusters_,
+        ax=figure.subplots(),
+    )
+
+
+def _losses(model):
+    from skdepict.plotting import TrainingHistoryDisplay
+
+    if not any(record["loss"] for record in model.history_):
+        return "<p>Nothing was trained: no epochs, or one cluster.</p>"
+    return _figure(
+        lambda figure: TrainingHistoryDisplay(model.history_).plot(figure=figure),
+        (7, 5.5),
+    )
+
+
+def _figure(draw, size):
+    """What a function draws, as SVG."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    file = io.StringIO()
+    # Letters stay letters, and nothing of the time or by chance is in the page.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "skdepict"}):
+        draw(figure)
+        figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
+    return file.getvalue()[file.getvalue().index("<svg") :]
+
+
+def _table(items):
+    return "\n".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(repr(value))}</td></tr>'
+        for name, value in items
+    )
+
+
+def read_samples(path):
+    """Samples of an ``.npy`` file, as a memory map, or X of an ``.npz`` file."""
+    path = Path(path)
+    if path.suffix == ".npy":
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    with np.load(path, allow_pickle=False) as arrays:
+        names = list(arrays)
+        if "X" not in names and len(names) != 1:
+            raise ValueError(
+                f"{path} holds the arrays {names}: name the samples X, or pass a file "
+                "that holds nothing else."
+            )
+        return arrays["X" if "X" in names else names[0]]
+
+
+def main(arguments=None):
+    """Run the command."""
+    from skdepict.persistence import load
+
+    parser = argparse.ArgumentParser(
+        prog="python -m skdepict.report",
+        description="Write a page about a fitted model and its samples.",
+    )
+    parser.add_argument("model", help="a file that model.save has written")
+    parser.add_argument("samples", help=".npz with X, or .npy")
+    parser.add_argument("--out", default="report.html", help="default: report.html")
+    parsed = parser.parse_args(arguments)
+    try:
+        page = make_report(load(parsed.model), read_samples(parsed.samples))
+        temporary = f"{parsed.out}.part"
+        Path(temporary).write_text(page, encoding="utf-8")
+        os.replace(temporary, parsed.out)
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
+    print(f"{parsed.out}: {len(page) / 2**20:.1f} MiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""The page about a model, in a browser."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from skdepict import DEPICTClustering
+from skdepict.report import main, make_report
+
+from .conftest import quick
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+# Points at the first sample, hides its cluster, and says what is in the canvas.
+POINTING = """
+<script>
+const rectangle = canvas.getBoundingClientRect();
+const [px, py] = place(data.points[0]);
+canvas.dispatchEvent(new PointerEvent("pointermove", {
+  clientX: rectangle.left + px * rectangle.width / canvas.width,
+  clientY: rectangle.top + py * rectangle.height / canvas.height,
+}));
+function painted() {
+  const values = pen.getImageData(0, 0, canvas.width, canvas.height).data;
+  return values.filter((value, i) => i % 4 == 3 && value > 0).length;
+}
+const before = painted();
+legend.children[0].click();
+const shown = document.createElement("p");
+shown.id = "seen";
+shown.textContent = [before > painted(), picture.style.width,
+                     document.querySelectorAll("img").length].join(" ");
+document.body.append(shown);
+</script>
+"""
+
+
+def in_browser(page, folder):
+    """The page's text after its scripts have run."""
+    if BROWSER is None:
+        pytest.skip("no Chromium or Chrome on the path to open the page in")
+    file = folder / "page.html"
+    file.write_text(page.replace("</body>", POINTING + "</body>"))
+    result = subprocess.run(
+        [
+            *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
+            *(f"--user-data-dir={folder / 'profile'}", file.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return result.stdout
+
+
+def test_pointing_at_the_map_shows_the_sample(fitted, few_digits, tmp_path):
+    text = in_browser(make_report(fitted, few_digits[0]), tmp_path)
+    assert re.search(r"sample 0, cluster \d, probability [01]\.\d{3}", text)
+    hides, width, n_images = re.search(r'id="seen">(.*?)<', text)[1].split()
+    assert hides == "true"
+    assert width == "160px"
+    # Up to 12 of the most and of the least certain ones of ten clusters.
+    sizes = np.bincount(fitted.labels_, minlength=10)
+    assert int(n_images) == np.minimum(sizes, 24).sum()
+
+
+def test_the_page_needs_nothing_from_elsewhere(fitted, few_digits):
+    page = make_report(fitted, few_digits[0])
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert sources
+    assert all(source.startswith(("data:", "#")) for source in sources)
+    assert page == make_report(fitted, few_digits[0])
+
+
+def test_the_page_says_what_predict_says(fitted, few_digits):
+    page = make_report(fitted, few_digits[0][:100])
+    sizes = re.findall(r'<th scope="row">\d</th><td>(\d+)</td>', page)
+    expected = np.bincount(fitted.predict(few_digits[0][:100]), minlength=10)
+    assert list(map(int, sizes)) == expected.tolist()
+
+
+def test_names_from_outside_are_text_and_no_markup(blobs):
+    class Marked(str):
+        def __repr__(self):
+            return "<script>alert(1)</script>"
+
+    model = quick(3).fit(blobs[0])
+    model.device = Marked("cpu")
+    assert "<script>alert" not in make_report(model, blobs[0])
+
+
+@pytest.mark.parametrize("shape", [(16,), (2, 16)])
+def test_series_are_shown_as_curves(shape):
+    X = np.random.default_rng(0).normal(size=(60, *shape)).cumsum(axis=-1)
+    model = quick(3, network="sequence").fit(X)
+    sizes = np.bincount(model.labels_)
+    assert make_report(model, X).count("<img") == np.minimum(sizes, 24).sum()
+
+
+def test_tables_are_shown_by_their_numbers(blobs, tmp_path):
+    model = quick(3).fit(blobs[0])
+    page = make_report(model, blobs[0])
+    assert "<img" not in page
+    assert page.count('class="row"') == 72
+
+
+def test_colours_and_parts_of_a_memory_map(tmp_path):
+    pictures = np.random.default_rng(1).integers(0, 200, (3, 10, 9, 3), dtype=np.uint8)
+    X = np.random.default_rng(0).integers(0, 50, (60, 10, 9, 3), dtype=np.uint8)
+    X += np.resize(pictures, X.shape)
+    np.save(tmp_path / "X.npy", X)
+    model = quick(3).fit(X)
+    expected = make_report(model, X, max_points=20)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    assert make_report(model, mapped, max_points=20) == expected
+    assert expected.count("<img") == 60
+
+
+def test_few_samples_and_one_cluster(few_digits):
+    model = quick(1).fit(few_digits[0])
+    assert "Nothing was trained" in make_report(model, few_digits[0][:2])
+    untrained = quick(2, fit_epochs=0, max_iter=0).fit(few_digits[0])
+    assert "Nothing was trained" in make_report(untrained, few_digits[0][:1])
+
+
+def test_an_unfitted_model_is_refused(few_digits):
+    with pytest.raises(NotFittedError):
+        make_report(DEPICTClustering(), few_digits[0])
+
+
+def test_command(fitted, few_digits, tmp_path, capsys):
+    fitted.save(tmp_path / "model.skdepict")
+    np.savez(tmp_path / "X.npz", X=few_digits[0], y=few_digits[1])
+    files = [str(tmp_path / name) for name in ("model.skdepict", "X.npz", "out.html")]
+    result = subprocess.run(
+        [sys.executable, "-m", "skdepict.report", *files[:2], "--out", files[2]],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "MiB" in result.stdout
+    assert result.stderr == ""
+    assert (tmp_path / "out.html").read_text() == make_report(fitted, few_digits[0])
+
+
+@pytest.mark.parametrize("broken", ["model", "samples", "names", "out"])
+def test_command_says_what_is_wrong(broken, fitted, few_digits, tmp_path, capsys):
+    fitted.save(tmp_path / "model.skdepict")
+    arrays = {"a": few_digits[0], "b": few_digits[1]}
+    if broken != "names":
+        arrays = {"X": few_digits[0][:, :5] if broken == "samples" else few_digits[0]}
+    np.savez(tmp_path / "X.npz", **arrays)
+    if broken == "model":
+        (tmp_path / "model.skdepict").write_bytes(b"no model")
+    out = tmp_path / ("missing/out.html" if broken == "out" else "out.html")
+    with pytest.raises(SystemExit) as exited:
+        main(
+            [
+                *(str(tmp_path / n) for n in ("model.skdepict", "X.npz")),
+                "--out",
+                f"{out}",
+            ]
+        )
+    assert exited.value.code == 1
+    message = capsys.readouterr().err
+    assert message.startswith("python -m skdepict.report: ")
+    assert message.count("\n") == 1
+    assert not out.exists()
