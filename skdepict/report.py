@@ -1,8 +1,8 @@
 """A page to look at a model and its samples.
 
-``python -m skdepict.report model.skdepict X.npz --out report.html`` writes one HTML file
-that needs nothing else, and no network: the clusters with their most and least certain
-samples, a map of the embedding, cluster sizes, losses and parameters.
+``python -m skdepict.report model.skdepict X.npz --out report.html`` writes one file of
+HTML that needs nothing else, and no network: the clusters with their most and least
+certain samples, a map of the embedding, cluster sizes, losses and parameters.
 """
 
 import argparse
