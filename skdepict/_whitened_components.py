@@ -49,10 +49,10 @@ class WhitenedComponents(
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_components_, n_features)
+    components_ : ndarray of shape (n_components, n_features)
         The principal axes.
 
-    deviations_ : ndarray of shape (n_components_,)
+    deviations_ : ndarray of shape (n_components,)
         The standard deviation of the samples along each axis.
 
     mean_ : ndarray of shape (n_features,)
@@ -150,7 +150,7 @@ class WhitenedComponents(
         return self
 
     def transform(self, X):
-        """Coordinates of samples.
+        """Compute the coordinates of samples.
 
         Parameters
         ----------
@@ -159,7 +159,7 @@ class WhitenedComponents(
 
         Returns
         -------
-        coordinates : ndarray of shape (n_samples, n_components_)
+        coordinates : ndarray of shape (n_samples, n_components)
             Rows of unit length, if `unit_length` says so; a sample at the mean stays
             at zero.
         """

@@ -31,7 +31,7 @@ def load_image_folder(path, image_shape):
     data : :class:`~sklearn.utils.Bunch`
         With the attributes
 
-        images : ndarray of uint8, shape (n_images, *image_shape)
+        images : ndarray of uint8, of shape (n_images, height, width[, 3])
             In the order of the names of their files.
         filenames : ndarray of str, shape (n_images,)
             Where each came from, relative to the folder.

@@ -35,6 +35,7 @@ def clustering_accuracy(labels_true, labels_pred):
     Returns
     -------
     accuracy : float in (0, 1]
+        1 where clusters and classes are the same but for their names.
 
     See Also
     --------

@@ -116,6 +116,7 @@ class EmbeddingDisplay:
         Returns
         -------
         display : EmbeddingDisplay
+            With what was drawn.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
@@ -165,18 +166,28 @@ class EmbeddingDisplay:
         Parameters
         ----------
         embedding : array-like of shape (n_samples, n_dimensions)
+            Where the samples are.
         values : array-like of shape (n_samples,)
             What is shown by colours.
         name : str, default="cluster"
             What `values` are.
         continuous : bool, default=False
             Whether `values` are numbers on a scale.
-        reducer, max_samples, random_state, ax, **scatter_parameters
-            As in :meth:`from_estimator`.
+        reducer : {"tsne", "pca"} or transformer, default="tsne"
+            What brings the embedding to two dimensions.
+        max_samples : int, default=5000
+            Of more samples a random part is drawn.
+        random_state : int, RandomState instance or None, default=0
+            Seeds that choice, and the reducers.
+        ax : matplotlib Axes, default=None
+            Where to draw; by default a new figure.
+        **scatter_parameters
+            Passed on to :meth:`matplotlib.axes.Axes.scatter`.
 
         Returns
         -------
         display : EmbeddingDisplay
+            With what was drawn.
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         embedding, values = np.asarray(embedding), column_or_1d(values)
@@ -202,6 +213,7 @@ class EmbeddingDisplay:
         Returns
         -------
         display : EmbeddingDisplay
+            With what was drawn.
         """
         ax = _new_axes(self, ax)
         size = min(30.0, max(3.0, 20_000 / len(self.points)))
@@ -298,6 +310,7 @@ class ClusterImagesDisplay:
         Returns
         -------
         display : ClusterImagesDisplay
+            With what was drawn.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
@@ -321,14 +334,18 @@ class ClusterImagesDisplay:
         ----------
         images : array-like of shape (n_samples, height, width) or (n_samples, height, \
                 width, n_channels)
+            What is drawn.
         probabilities : array-like of shape (n_samples, n_clusters)
             As `predict_proba` returns them.
-        n_images, figure
-            As in :meth:`from_estimator`.
+        n_images : int, default=10
+            How many of each cluster, most and least certain each.
+        figure : matplotlib Figure, default=None
+            Where to draw; by default a new one.
 
         Returns
         -------
         display : ClusterImagesDisplay
+            With what was drawn.
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         images, probabilities = np.asarray(images), np.asarray(probabilities)
@@ -356,6 +373,7 @@ class ClusterImagesDisplay:
         Returns
         -------
         display : ClusterImagesDisplay
+            With what was drawn.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         import matplotlib.pyplot as plt
@@ -429,6 +447,7 @@ class TrainingHistoryDisplay:
         Returns
         -------
         display : TrainingHistoryDisplay
+            With what was drawn.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
@@ -445,6 +464,7 @@ class TrainingHistoryDisplay:
         Returns
         -------
         display : TrainingHistoryDisplay
+            With what was drawn.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         import matplotlib.pyplot as plt
@@ -505,6 +525,7 @@ class ClusterSizesDisplay:
     Parameters
     ----------
     sizes : ndarray of shape (n_clusters,)
+        The samples of each cluster.
     prior : ndarray of shape (n_clusters,)
         Expected frequencies.
 
@@ -534,6 +555,7 @@ class ClusterSizesDisplay:
         Returns
         -------
         display : ClusterSizesDisplay
+            With what was drawn.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
@@ -560,6 +582,7 @@ class ClusterSizesDisplay:
         Returns
         -------
         display : ClusterSizesDisplay
+            With what was drawn.
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         labels = column_or_1d(labels)
@@ -581,6 +604,7 @@ class ClusterSizesDisplay:
         Returns
         -------
         display : ClusterSizesDisplay
+            With what was drawn.
         """
         ax = _new_axes(self, ax)
         numbers = np.arange(len(self.sizes))
@@ -635,6 +659,7 @@ class DendrogramDisplay:
         Returns
         -------
         display : DendrogramDisplay
+            With what was drawn.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
@@ -654,6 +679,7 @@ class DendrogramDisplay:
         Returns
         -------
         display : DendrogramDisplay
+            With what was drawn.
         """
         from scipy.cluster.hierarchy import dendrogram
 

@@ -277,7 +277,7 @@ def _table(items):
     )
 
 
-def read_samples(path):
+def _read_samples(path):
     """Samples of an ``.npy`` file, as a memory map, or X of an ``.npz`` file."""
     path = Path(path)
     if path.suffix == ".npy":
@@ -293,7 +293,13 @@ def read_samples(path):
 
 
 def main(arguments=None):
-    """Run the command."""
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : list of str, default=None
+        Those of the command line if None.
+    """
     from skdepict.persistence import load
 
     parser = argparse.ArgumentParser(
@@ -305,7 +311,7 @@ def main(arguments=None):
     parser.add_argument("--out", default="report.html", help="default: report.html")
     parsed = parser.parse_args(arguments)
     try:
-        page = make_report(load(parsed.model), read_samples(parsed.samples))
+        page = make_report(load(parsed.model), _read_samples(parsed.samples))
         temporary = f"{parsed.out}.part"
         Path(temporary).write_text(page, encoding="utf-8")
         os.replace(temporary, parsed.out)

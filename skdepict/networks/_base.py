@@ -13,6 +13,13 @@ class Autoencoder(nn.Module):
     inherit from this class. It may also set the class attributes below and define
     `reconstruction_loss`; where it does not, these defaults hold.
 
+    Parameters
+    ----------
+    encoder : iterable of Module
+        The layers in order; the last one makes the embedding.
+    decoder : iterable of Module
+        Those that undo them, in the order that they are applied in.
+
     Attributes
     ----------
     input_range : tuple of two floats
@@ -86,6 +93,7 @@ class Autoencoder(nn.Module):
         Returns
         -------
         loss : scalar tensor
+            With a gradient.
         """
         return squared_reconstruction_loss(decoded, clean, hidden_weight=0.1)
 

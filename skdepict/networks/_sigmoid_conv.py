@@ -49,7 +49,18 @@ class SigmoidConvAutoencoder(Autoencoder):
         super().__init__(encoder, decoder)
 
     def reconstruction_loss(self, decoded, clean):
-        """Binary cross-entropy at the input, 0.8 x squared error at hidden layers."""
+        """Binary cross-entropy at the input, 0.8 x squared error at hidden layers.
+
+        Parameters
+        ----------
+        decoded, clean : list of tensor
+            As in `Autoencoder`.
+
+        Returns
+        -------
+        loss : scalar tensor
+            With a gradient.
+        """
         return binary_reconstruction_loss(decoded, clean, hidden_weight=0.8)
 
 

@@ -1,0 +1,67 @@
+"""The documentation of the public names."""
+
+import inspect
+from importlib import import_module
+from pathlib import Path
+
+import numpydoc.validate
+import pytest
+
+import skdepict
+from skdepict import datasets, metrics, networks, plotting
+
+DOCS = Path(__file__).parents[1] / "docs"
+# Sections that not everything needs; and names in Returns, which scikit-learn has too.
+LEFT_OUT = {"ES01", "EX01", "SA01", "RT02"}
+
+
+def public_names():
+    names = [f"skdepict.{name}" for name in skdepict.__all__ if name[0] != "_"]
+    names += [
+        f"skdepict.{module.__name__.split('.')[1]}.{name}"
+        for module in (plotting, networks)
+        for name in module.__all__
+    ]
+    for module in (datasets, metrics, import_module("skdepict.report")):
+        names += [
+            f"{module.__name__}.{name}"
+            for name, function in inspect.getmembers(module, inspect.isfunction)
+            if function.__module__ == module.__name__ and name[0] != "_"
+        ]
+    for name in list(names):
+        parent, _, last = name.rpartition(".")
+        found = getattr(import_module(parent), last)
+        if inspect.isclass(found):
+            names += [
+                f"{name}.{method}"
+                for method, value in inspect.getmembers(found, callable)
+                if method[0] != "_" and value.__module__.startswith("skdepict")
+            ]
+    return names
+
+
+@pytest.mark.parametrize("name", public_names())
+def test_docstrings_are_complete(name):
+    errors = numpydoc.validate.validate(name)["errors"]
+    assert [error for error in errors if error[0] not in LEFT_OUT] == []
+
+
+def test_every_public_name_is_in_the_reference():
+    reference = (DOCS / "api.rst").read_text()
+    for name in public_names():
+        last = name.split(".")[
+            2
+            if name.split(".")[1]
+            in {"metrics", "plotting", "networks", "datasets", "report"}
+            else 1
+        ]
+        if last != "main":
+            assert f"   {last}\n" in reference, name
+
+
+def test_every_page_is_in_a_table_of_contents():
+    for folder in (DOCS, DOCS / "guide"):
+        index = (folder / "index.rst").read_text()
+        for page in folder.glob("*.rst"):
+            if page.stem not in {"index", "sg_execution_times"}:
+                assert f"   {page.stem}\n" in index, page
