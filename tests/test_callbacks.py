@@ -9,6 +9,8 @@ import pytest
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from .conftest import quick
 
@@ -76,6 +78,14 @@ def test_progress_bar_in_a_grid_search_with_processes(blobs, capsys):
     search = GridSearchCV(quick(3), {"dropout": [0.0, 0.1]}, cv=2, n_jobs=2)
     search.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(blobs[0])
     assert "DEPICTClustering" in capsys.readouterr().out
+
+
+def test_progress_bar_of_a_pipeline(blobs, capsys):
+    model = make_pipeline(StandardScaler(), quick(3))
+    model.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(blobs[0])
+    shown = capsys.readouterr().out
+    assert "DEPICTClustering" in shown
+    assert "joint" in shown
 
 
 def test_scoring_monitor_scores_every_epoch_that_has_clusters(blobs):

@@ -80,6 +80,30 @@ def make_umap_gmm(shape, n_clusters, seed):
     )
 
 
+def make_hdbscan(shape, n_clusters, seed):
+    """HDBSCAN, which finds the number of clusters and leaves samples out."""
+    from sklearn.cluster import HDBSCAN
+
+    return HDBSCAN(min_cluster_size=_smallest_cluster(shape, n_clusters), copy=True)
+
+
+def make_umap_hdbscan(shape, n_clusters, seed):
+    """HDBSCAN on ten dimensions by UMAP without gaps, as its documentation advises."""
+    from sklearn.cluster import HDBSCAN
+    from sklearn.pipeline import make_pipeline
+    from umap import UMAP
+
+    return make_pipeline(
+        UMAP(n_neighbors=30, min_dist=0.0, n_components=10, random_state=seed),
+        HDBSCAN(min_cluster_size=_smallest_cluster(shape, n_clusters), copy=True),
+    )
+
+
+def _smallest_cluster(shape, n_clusters):
+    """A fifth of the mean size: it has to be told something of the number."""
+    return max(5, shape[0] // (5 * n_clusters))
+
+
 def _peer(name, **parameters):
     """A factory for a deep clusterer of ClustPy."""
 
@@ -136,6 +160,8 @@ METHODS = {
     "ward": make_ward,
     "tsne-gmm": make_tsne_gmm,
     "umap-gmm": make_umap_gmm,
+    "hdbscan": make_hdbscan,
+    "umap-hdbscan": make_umap_hdbscan,
     "clustpy-dec": _peer("DEC"),
     "clustpy-idec": _peer("IDEC"),
     "clustpy-dcn": _peer("DCN"),

@@ -17,6 +17,7 @@ from skdepict.benchmark.study import (
 SUITES = {
     "paper": (
         *("kmeans", "gmm", "spectral", "ward", "tsne-gmm", "umap-gmm"),
+        *("hdbscan", "umap-hdbscan"),
         *("clustpy-dec", "clustpy-idec", "clustpy-dcn", "clustpy-n2d", "clustpy-ddc"),
         *("path-integral", "depict-published", "depict"),
     ),
@@ -27,7 +28,7 @@ ABLATION_SETS = ("MNIST-test", "USPS-11000", "CMU-PIE", "Fashion-test")
 METHODS_FOR_MANY_SAMPLES = ("kmeans", "gmm", "path-integral", "depict")
 MANY_SAMPLES = "MNIST-full"
 # Their results are the same for every seed.
-WITHOUT_SEED = ("ward", "path-integral")
+WITHOUT_SEED = ("ward", "path-integral", "hdbscan")
 SEEDS = {"paper": 5, "ablation": 3}
 SEEDS_FOR_MANY_SAMPLES = 3
 
