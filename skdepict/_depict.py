@@ -2,6 +2,7 @@
 
 import copy
 import math
+import os
 import warnings
 from contextlib import contextmanager
 from numbers import Integral, Real
@@ -16,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skdepict._callbacks import FitEvents
+from skdepict._checkpoint import Checkpoints, identify
 from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
 from skdepict._device import resolve_device
 from skdepict._initialization import (
@@ -186,6 +188,12 @@ class DEPICTClustering(
         name, such as "cpu" or "cuda:1". Also read by `predict` and `transform`, so
         that a model fitted on one device can be used on another.
 
+    checkpoint_dir : str or path-like, default=None
+        Folder in which the fit keeps, on its way, what it needs to go on after it was
+        killed: the same call, with the same parameters and data, then continues where
+        it was, to the same labels as without the pause. Written at the end of each
+        phase and every few seconds; removed at the end. Many fits can have one folder.
+
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of the batches. An int gives the
         same result in every fit on one machine.
@@ -310,6 +318,7 @@ class DEPICTClustering(
         "schedule": [StrOptions(set(SCHEDULES))],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
+        "checkpoint_dir": [str, os.PathLike, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -339,6 +348,7 @@ class DEPICTClustering(
         schedule="one-cycle",
         batch_size=256,
         device="auto",
+        checkpoint_dir=None,
         random_state=None,
         verbose=0,
     ):
@@ -364,6 +374,7 @@ class DEPICTClustering(
         self.schedule = schedule
         self.batch_size = batch_size
         self.device = device
+        self.checkpoint_dir = checkpoint_dir
         self.random_state = random_state
         self.verbose = verbose
 
@@ -459,6 +470,12 @@ class DEPICTClustering(
         processes = Processes(device)
         processes.check_alike(rows)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
+        checkpoints = saved = None
+        if self.checkpoint_dir is not None:
+            checkpoints = Checkpoints(self.checkpoint_dir, identify(self, rows, device))
+            saved = processes.from_first(checkpoints.read)
+        if saved is not None:
+            seed = saved[0]["seed"]
         seed = processes.from_first(lambda: seed)
         if n_clusters == "auto":
             check_prior(self.prior, n_clusters)
@@ -499,7 +516,7 @@ class DEPICTClustering(
         if apart and processes.rank == 0 and not labels_are_given(init):
             chosen = rows if plan.members is None else rows[plan.members]
             labelled = Samples(chosen, self._input_format, device)
-        trainer = Trainer(model, samples, labelled, plan, processes)
+        trainer = Trainer(model, samples, labelled, plan, processes, checkpoints, saved)
         n_phases = (self.pretrain_epochs > 0) + 2 * self.max_rounds
         events = FitEvents(self, X, y, n_phases, lambda: fitted_so_far(trainer))
         outcome = trainer.run(events)
@@ -517,6 +534,8 @@ class DEPICTClustering(
         self.cluster_centers_ = class_means(self.embedding_, self.labels_, n_clusters)
         self._warn_of(outcome)
         events.end()
+        if checkpoints is not None and processes.rank == 0 and not outcome.interrupted:
+            checkpoints.remove()
         return self
 
     def fit_transform(self, X, y=None):
@@ -579,6 +598,7 @@ class DEPICTClustering(
             average_decay=self.average_decay,
             early_stopping=self.early_stopping,
             seed=seed,
+            own_network=not isinstance(self.network, str),
             verbose=self.verbose,
         )
 

@@ -3,6 +3,7 @@
 import copy
 import logging
 import math
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +45,9 @@ MAX_RISE = 5e-4  # nats; cluster sizes that are 3 % off
 # by so much more. Smaller gains are chance.
 NEARER = 0.9
 LEAST_GAIN = 5e-4  # nats
+# A fit that was killed loses the epochs since the last checkpoint: those of so many
+# seconds, or one.
+SECONDS_BETWEEN_CHECKPOINTS = 5.0
 # An embedding, from -1 to 1, in which no unit deviates by as much is one point.
 COLLAPSED = 1e-4
 
@@ -73,6 +77,7 @@ class Plan:
     early_stopping: bool
     seed: int
     reconstruction_weight: float
+    own_network: bool = False
     verbose: int = 0
 
 
@@ -114,9 +119,15 @@ class Trainer:
         The settings.
     processes : Processes
         Those that train the model together.
+    checkpoints : Checkpoints, default=None
+        Where the first process writes how far it has come.
+    saved : tuple (dict, dict of ndarray), default=None
+        What was read from there, to go on with.
     """
 
-    def __init__(self, model, samples, labelled, plan, processes):
+    def __init__(
+        self, model, samples, labelled, plan, processes, checkpoints=None, saved=None
+    ):
         self.model = model
         self.samples = samples
         self.labelled = labelled
@@ -125,6 +136,13 @@ class Trainer:
         self.outcome = Outcome()
         self.has_clusters = False
         self._average: WeightAverage | None = None
+        self._lowest = math.inf
+        self._best_average: list | None = None
+        self._best: Round | None = None
+        self._labels: np.ndarray | None = None
+        self._checkpoints = checkpoints
+        self._written = time.monotonic()
+        self._saved = None if saved is None else Saved(*saved)
         self._last_points: np.ndarray | None = None
         self._stopped = False
         self._decoder_only = False
@@ -169,17 +187,22 @@ class Trainer:
             If the loss stops being finite, or the embedding collapses to one point.
         """
         self.events = events
-        with self._interruptible():
-            self._pretrain()
-        labels = self.processes.from_first(self._initial_labels)
-        best = None
-        while labels is not None:
-            self._run_round(labels)
-            labels = None
+        if self._saved is not None:
+            with self._checkpoints.guarded():
+                self._go_on_from(self._saved)
+        if self._saved is None or self._saved.phase == "pretrain":
+            with self._interruptible():
+                self._pretrain()
+            self._labels = self.processes.from_first(self._initial_labels)
+        best = self._best
+        while self._labels is not None:
+            self._run_round(self._labels)
+            self._labels = None
             # A round that was cut short does not replace a whole one.
             if best is None or not self.outcome.interrupted:
                 with self._interruptible():
-                    best, labels = self._judge_round(best)
+                    best, self._labels = self._judge_round(best)
+                    self._best = best
         self.outcome.best_round = self.outcome.n_rounds
         if best is not None:
             self.model.load_state_dict(best.state)
@@ -240,15 +263,18 @@ class Trainer:
 
     def _run_round(self, labels):
         """Phases 2 and 3, from starting labels."""
-        self.outcome.n_rounds += 1
-        self.outcome.converged = False
-        try:
-            self._start_from(labels)
-        except KeyboardInterrupt:
-            self._note_interrupt()
-            self._start_from(labels)
-        with self._interruptible():
-            self._fit_to_labels(labels)
+        if self._saved is None:
+            self.outcome.n_rounds += 1
+            self.outcome.converged = False
+            try:
+                self._start_from(labels)
+            except KeyboardInterrupt:
+                self._note_interrupt()
+                self._start_from(labels)
+        self.has_clusters = True
+        if self._saved is None or self._saved.phase == "initialise":
+            with self._interruptible():
+                self._fit_to_labels(labels)
         with self._interruptible():
             self._train_jointly()
 
@@ -271,7 +297,6 @@ class Trainer:
         self.model.set_centers(
             torch.as_tensor(centers, dtype=torch.float32, device=self.samples.device)
         )
-        self.has_clusters = True
 
     def _points(self):
         """The embedding that labels were just found in, or the present one."""
@@ -295,9 +320,13 @@ class Trainer:
         """Phase 3: Q from the clean pathway, then an epoch towards it, in turns."""
         average = WeightAverage(self.model, self.plan.average_decay)
         self._average = average
+        if self._saved is not None:
+            with self._checkpoints.guarded():
+                self._go_on_with_average(self._saved, average)
         previous = self._target_distribution(average)
-        lowest = self._divergence(previous)
-        best = average.copy()
+        if self._best_average is None:
+            self._lowest = self._divergence(previous)
+            self._best_average = average.copy()
         targets = previous.float().to(self.samples.device)
         try:
             for epoch in self._epochs(
@@ -316,16 +345,17 @@ class Trainer:
                 self.outcome.converged = change < self.plan.tol and not climbing
                 drifting = (
                     self.plan.early_stopping
-                    and divergence > MAX_GROWTH * lowest + MAX_RISE
+                    and divergence > MAX_GROWTH * self._lowest + MAX_RISE
                 )
                 epoch.stop = self.outcome.converged or drifting
                 if drifting:
-                    average.restore(best)
-                elif divergence < lowest:
-                    lowest, best = divergence, average.copy()
+                    average.restore(self._best_average)
+                elif divergence < self._lowest:
+                    self._lowest = divergence
+                    self._best_average = average.copy()
         finally:
             average.apply()
-            self._average = None
+            self._average = self._best_average = None
         self.processes.average_buffers(self.model)
 
     def _target_distribution(self, average):
@@ -426,8 +456,14 @@ class Trainer:
             optimizer,
             lambda step: SCHEDULES[self.plan.schedule](step, n_epochs * n_batches),
         )
+        first = 0
+        if self._saved is not None:
+            with self._checkpoints.guarded():
+                first = self._saved.n_done
+                self._go_on_with_steps(self._saved, optimizer, schedule, n_batches)
+            self._saved = None
         self.events.begin_phase(phase, n_epochs)
-        for number in range(n_epochs):
+        for number in range(first, n_epochs):
             self.events.begin_epoch()
             self.model.train()
             losses = torch.zeros(2, device=self.samples.device, dtype=torch.float32)
@@ -455,9 +491,115 @@ class Trainer:
             self.outcome.history.append(epoch.record)
             self._log(epoch.record)
             self._stopped = self.processes.any(self.events.end_epoch())
-            if self._stopped or epoch.stop:
+            last = self._stopped or epoch.stop
+            self._save(phase, n_epochs if last else number + 1, n_epochs, optimizer)
+            if last:
                 break
         self.events.end_phase()
+
+    def _save(self, phase, n_done, n_epochs, optimizer):
+        """Write a checkpoint at the end of a phase, and where the last one is old."""
+        if self._checkpoints is None or self.processes.rank > 0:
+            return
+        age = time.monotonic() - self._written
+        if n_done < n_epochs and age < SECONDS_BETWEEN_CHECKPOINTS:
+            return
+        outcome = self.outcome
+        content = {
+            "seed": self.plan.seed,
+            "phase": phase,
+            "n_done": n_done,
+            "stopped": self._stopped,
+            "lowest": self._lowest,
+            "history": outcome.history,
+            "n_iter": outcome.n_iter,
+            "n_rounds": outcome.n_rounds,
+            "converged": outcome.converged,
+        }
+        parts = {
+            "model": self.model.state_dict(),
+            "optimizer": {
+                f"{number} {name}": value
+                for number, parameter in enumerate(self.model.parameters())
+                for name, value in optimizer.state.get(parameter, {}).items()
+            },
+            "generator": {
+                "order": self._order.get_state(),
+                "noise": self._noise.get_state(),
+                "global": torch.get_rng_state(),
+            },
+            "average": dict(enumerate(self._average.copy() if self._average else [])),
+            "best average": dict(enumerate(self._best_average or [])),
+        }
+        if self._best is not None:
+            content["best"] = [
+                self._best.number,
+                self._best.divergence,
+                self._best.converged,
+            ]
+            parts["best"] = self._best.state
+        arrays = {
+            f"{part}/{name}": tensor.numpy(force=True)
+            for part, tensors in parts.items()
+            for name, tensor in tensors.items()
+        }
+        if self._labels is not None:
+            arrays["labels/"] = np.asarray(self._labels)
+        self._checkpoints.write(content, arrays)
+        self._written = time.monotonic()
+
+    def _go_on_from(self, saved):
+        """Take over what the checkpoint has of everything but the phase's steps."""
+        outcome, content = self.outcome, saved.content
+        self.model.load_state_dict(saved.part("model"))
+        outcome.history = list(content["history"])
+        outcome.n_iter, outcome.n_rounds = content["n_iter"], content["n_rounds"]
+        outcome.converged, self._stopped = content["converged"], content["stopped"]
+        self._labels = saved.arrays.get("labels/")
+        if "best" in content:
+            number, divergence, converged = content["best"]
+            state = {
+                name: tensor.to(self.samples.device)
+                for name, tensor in saved.part("best").items()
+            }
+            self._best = Round(number, divergence, state, converged)
+
+    def _go_on_with_average(self, saved, average):
+        if saved.phase != "joint":
+            return
+        self._lowest = saved.content["lowest"]
+        self._best_average, mean = average.copy(), average.copy()
+        for part, tensors in (("best average", self._best_average), ("average", mean)):
+            for number, tensor in enumerate(tensors):
+                tensor.copy_(saved.part(part)[str(number)])
+        average.restore(mean)
+
+    def _go_on_with_steps(self, saved, optimizer, schedule, n_batches):
+        for number, parameter in enumerate(self.model.parameters()):
+            state = saved.part(f"optimizer/{number}", " ")
+            if state:
+                # Averages in the memory order of the weights: fused steps pair them so.
+                optimizer.state[parameter] = {
+                    name: value.to(self.samples.device)
+                    if value.ndim == 0
+                    else torch.zeros_like(parameter).copy_(value)
+                    for name, value in state.items()
+                }
+        schedule.last_epoch = saved.n_done * n_batches
+        share = schedule.lr_lambdas[0](schedule.last_epoch)
+        for group in optimizer.param_groups:
+            group["lr"] = self.plan.learning_rate * share
+        generators = saved.part("generator")
+        self._order.set_state(generators["order"])
+        if self.processes.size == 1:
+            self._noise.set_state(generators["noise"])
+            if self.plan.own_network:
+                torch.set_rng_state(generators["global"])
+        else:
+            # Each process has noise of its own, and only the first one writes.
+            self._noise.manual_seed(
+                self.plan.seed + self.processes.rank + 7919 * len(self.outcome.history)
+            )
 
     def _add_gradients(self, phase, index, targets, members):
         """Add this process's part of the gradients of one batch.
@@ -572,6 +714,29 @@ class Trainer:
         logger.info(message)
         if self.plan.verbose and self.processes.rank == 0:
             print(message)
+
+
+class Saved:
+    """A checkpoint to go on from.
+
+    Parameters
+    ----------
+    content : dict
+    arrays : dict of ndarray
+    """
+
+    def __init__(self, content, arrays):
+        self.content, self.arrays = content, arrays
+        self.phase, self.n_done = content["phase"], content["n_done"]
+
+    def part(self, name, separator="/"):
+        """The tensors of one part, by their names in it."""
+        start = f"{name}{separator}"
+        return {
+            key.removeprefix(start): torch.from_numpy(array)
+            for key, array in self.arrays.items()
+            if key.startswith(start)
+        }
 
 
 class Epoch:

@@ -1,0 +1,176 @@
+"""Where a fit has come to, on the disk, so that one that was killed can go on.
+
+A checkpoint is a file in the safetensors format, as a saved model is: arrays and JSON,
+and no code.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import warnings
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from skdepict._processes import N_COMPARED
+
+VERSION = 1
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is damaged, or belongs to another fit."""
+
+
+class Checkpoints:
+    """The checkpoint of one fit.
+
+    Its name tells the fit, by its parameters and its data, so that many fits, as those
+    of a grid search, can have one folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made where it is missing.
+    identity : str
+        Of the fit; see `identify`.
+    """
+
+    def __init__(self, folder, identity):
+        self._identity = identity
+        self.path = Path(folder) / f"{identity[:16]}.checkpoint"
+
+    def read(self):
+        """The content and the arrays that were written last; None if there are none.
+
+        Raises
+        ------
+        OSError
+            If there can be no such folder.
+        CheckpointError
+            If the file is no whole checkpoint of this fit.
+        """
+        from safetensors import safe_open
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.path.exists():
+            return None
+        with self.guarded():
+            with safe_open(os.fspath(self.path), framework="numpy") as file:
+                metadata = file.metadata()
+                names = file.keys()
+                arrays = {name: file.get_tensor(name) for name in names}
+            content = json.loads(metadata["skdepict checkpoint"])
+            if content["version"] != VERSION:
+                raise ValueError(f"version {content['version']!r} of the format")
+            if metadata["digest"] != _digest(metadata["skdepict checkpoint"], arrays):
+                raise ValueError("its content does not have the digest it names")
+        if content["identity"] != self._identity:
+            raise CheckpointError(
+                f"{self.path} belongs to a fit with other parameters or other data. "
+                "Move it away, or give this fit another checkpoint_dir."
+            )
+        return content, arrays
+
+    @contextmanager
+    def guarded(self):
+        """Whatever is wrong with what was read is damage."""
+        try:
+            yield
+        except (MemoryError, OSError, CheckpointError):
+            raise
+        except Exception as error:  # any damage, to a file that may be anything
+            raise CheckpointError(
+                f"{self.path} is damaged, or no checkpoint of this release "
+                f"({type(error).__name__}: {error}). It was left as it is; move it "
+                "away to begin anew."
+            ) from error
+
+    def write(self, content, arrays):
+        """Put a checkpoint in the place of the one before, as a whole or not at all.
+
+        Where the disk is full, or the folder gone, a warning says so.
+        """
+        from safetensors.numpy import save as to_bytes
+
+        content = {"version": VERSION, "identity": self._identity} | content
+        text = json.dumps(content)
+        arrays = {name: np.require(a, requirements="C") for name, a in arrays.items()}
+        metadata = {"skdepict checkpoint": text, "digest": _digest(text, arrays)}
+        temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with temporary.open("xb") as file:
+                    file.write(to_bytes(arrays, metadata=metadata))
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(self.path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        except OSError as error:
+            warnings.warn(
+                f"No checkpoint could be written to {self.path} ({error}). Training "
+                "goes on without; free some space, or have it go to another "
+                "checkpoint_dir next time.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+    def remove(self):
+        """Take the checkpoint away, and what killed processes have left of theirs."""
+        for leftover in self.path.parent.glob(f".{self.path.name}.*"):
+            leftover.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+
+def _digest(text, arrays):
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = np.require(arrays[name], requirements="C")
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.data.cast("B") if array.size else b"")
+    return digest.hexdigest()
+
+
+def identify(estimator, rows, device):
+    """What tells one fit from another: parameters, some of the data, versions.
+
+    Parameters
+    ----------
+    estimator : DEPICTClustering
+    rows : ndarray or PartwiseRows of shape (n_samples, n_features)
+    device : torch.device
+        Random numbers of one kind of device mean nothing to another.
+
+    Returns
+    -------
+    identity : str
+    """
+    from skdepict import __version__
+
+    digest = hashlib.sha256(f"{__version__} {torch.__version__} {device.type}".encode())
+    for name, value in sorted(estimator.get_params(deep=False).items()):
+        # These do not change what comes out, or not what it is worth.
+        if name not in ("checkpoint_dir", "device", "verbose"):
+            digest.update(f"{name}=".encode() + _describe(value))
+    places = np.unique(np.linspace(0, len(rows) - 1, N_COMPARED).astype(int))
+    some = np.ascontiguousarray(rows[places])
+    digest.update(f"{rows.shape} {rows.dtype} {zlib.crc32(some.tobytes())}".encode())
+    return digest.hexdigest()
+
+
+def _describe(value):
+    if isinstance(value, torch.nn.Module):
+        state = {name: t.numpy(force=True) for name, t in value.state_dict().items()}
+        return (type(value).__qualname__ + _digest("", state)).encode()
+    if isinstance(value, np.random.RandomState):
+        # Moved on by each fit; the checkpoint has the seed that came out.
+        return b"RandomState"
+    if hasattr(value, "__array__"):
+        array = np.asarray(value)
+        return f"{array.dtype} {array.shape}".encode() + array.tobytes()
+    return repr(value).encode()
