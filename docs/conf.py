@@ -1,6 +1,5 @@
 """Sphinx's settings."""
 
-import sys
 from importlib.metadata import version as version_of
 
 project = "skdepict"
@@ -52,6 +51,4 @@ sphinx_gallery_conf = {
     "min_reported_time": 1e9,
 }
 
-# Examples write their figures where they are run.
-sys.path.insert(0, "..")
 suppress_warnings = ["config.cache"]

@@ -1,4 +1,8 @@
-"""Search over parameters on a dask cluster; here, two workers on this machine.
+"""
+Searching on a dask cluster
+===========================
+
+Parameters are searched for on a cluster; here, of two workers on this machine.
 
 ``pip install "skdepict[dask]"``, then ``python examples/dask_search.py``.
 """

@@ -1,4 +1,8 @@
-"""Cluster the images of an .npy file in several processes.
+"""
+Clustering in several processes
+===============================
+
+The images of an .npy file, with a process for each GPU.
 
 Start one process for each GPU, or a few on one machine without any::
 

@@ -1,4 +1,8 @@
-"""Cluster a million images that are read from the disk batch by batch.
+"""
+Clustering a million images
+===========================
+
+They are read from the disk batch by batch.
 
 Each of the 70,000 images of MNIST is bent into others by random affine changes
 (rotation, shift, scale) until there are as many as asked for. They are written to a
@@ -52,7 +56,7 @@ def write_images(path, images, n_images, seed=0):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--data", required=True, help="MNIST as an .npz of X and y")
     parser.add_argument("--folder", required=True, help="where to write the images")
     parser.add_argument("--n-images", type=int, default=1_000_000)

@@ -1,4 +1,8 @@
-"""Choose the number of clusters and the noise without classes.
+"""
+Choosing parameters without classes
+===================================
+
+The number of clusters, and the noise.
 
 Each scorer of `skdepict.metrics` picks the setting that it scores highest in a grid
 search. The classes, which the search never sees, then judge the picks by the accuracy
@@ -36,7 +40,7 @@ def as_images(X):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("files", nargs="*", help=".npz files with images X and y")
     for name, X, y in data_sets(parser.parse_args().files):
         X, y = as_images(X[:N_SAMPLES]), y[:N_SAMPLES]

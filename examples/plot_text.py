@@ -38,8 +38,9 @@ for topic, package in PACKAGES.items():
     module = importlib.import_module(package)
     functions = filter(callable, (getattr(module, name) for name in dir(module)))
     documents = {inspect.getdoc(function) or "" for function in functions}
-    texts += sorted(documents, key=lambda text: (-len(text), text))[:80]
-    topics += [topic] * 80
+    longest = sorted(documents, key=lambda text: (-len(text), text))[:80]
+    texts += longest
+    topics += [topic] * len(longest)
 
 # %%
 # One estimator, from texts to clusters

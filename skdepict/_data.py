@@ -338,6 +338,11 @@ class Samples:
     def __len__(self):
         return self._n_samples
 
+    @property
+    def n_features(self):
+        """The number of values of one sample."""
+        return self._format.layout.n_features
+
     def batch(self, index):
         """Scaled float32 samples at a slice or an index tensor."""
         if self._stored is not None:

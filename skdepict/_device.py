@@ -65,6 +65,17 @@ def training_precision(device):
     return nullcontext()
 
 
+def is_out_of_memory(error):
+    """Whether an exception says that a device has no memory left.
+
+    Of the processor's memory, and Apple's, torch tells in words only.
+    """
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, RuntimeError) and any(w in str(error) for w in words)
+
+
 @cache
 def _computes_bfloat16(device_type):
     if device_type == "cuda":

@@ -3,17 +3,15 @@
 import numpy as np
 import torch
 
-# Squared distances that are on the device at one time: 64 million of 4 bytes.
-BLOCK_ENTRIES = 2**26
+# Squared distances that are on the device at one time: 32 million of 8 bytes.
+BLOCK_ENTRIES = 2**25
 
 
 def device_neighbors(points, n_neighbors, device, block_entries=BLOCK_ENTRIES):
     """Distances to the nearest neighbours of each sample, and which they are.
 
-    The neighbours are found in single precision, as |x|^2 + |y|^2 - 2 xy; their
-    distances are computed again in double precision, from the differences. Two that
-    are equally near to within a millionth of the largest norm may change places with
-    those that another search finds.
+    The neighbours of x are those of least |y|^2 - 2 xy, in double precision: single
+    precision may mean less on a GPU whose user has allowed TF32.
 
     Parameters
     ----------
@@ -31,7 +29,7 @@ def device_neighbors(points, n_neighbors, device, block_entries=BLOCK_ENTRIES):
     """
     n_samples = len(points)
     n_neighbors = min(n_neighbors, n_samples - 1)
-    on_device = torch.as_tensor(points, dtype=torch.float32, device=device)
+    on_device = torch.as_tensor(points, dtype=torch.float64, device=device)
     on_device = on_device - on_device.mean(dim=0)
     norms = on_device.square().sum(dim=1)
     found = []
@@ -41,6 +39,7 @@ def device_neighbors(points, n_neighbors, device, block_entries=BLOCK_ENTRIES):
         squared = torch.addmm(norms, on_device[block], on_device.T, alpha=-2.0)
         squared[torch.arange(len(block), device=device), block] = torch.inf
         found.append(squared.topk(n_neighbors, dim=1, largest=False).indices)
+    # From the differences, so that equal samples are at the distance 0.
     indices = torch.cat(found).cpu().numpy()
     total = np.zeros(indices.shape)
     # One feature at a time: all at once would be n_neighbors copies of the points.

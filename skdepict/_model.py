@@ -1,16 +1,21 @@
 """The network as a whole: an autoencoder and the softmax layer on its embedding."""
 
+import warnings
+
 import torch
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
+from skdepict._device import is_out_of_memory
 from skdepict._noise import no_corruption
 
-# Samples per forward pass outside training. The last batch is filled up to a multiple
-# of PADDED_ROWS, so that a row's result does not depend on how many rows come with it:
-# matrix products of other heights add up in another order.
+# Samples per forward pass outside training; fewer of large ones, which have so many
+# values together at most, and maps of about 16 times the memory. The last batch is
+# filled up to a multiple of PADDED_ROWS, so that a row's result does not depend on how
+# many rows come with it: matrix products of other heights add up in another order.
 INFERENCE_BATCH = 1024
+INFERENCE_VALUES = 2**24
 PADDED_ROWS = 32
 
 
@@ -55,6 +60,12 @@ class ClusteringModel(nn.Module):
         return self.autoencoder.encode(x, no_corruption)[-1]
 
 
+def inference_batch(n_features):
+    """How many samples of so many values one forward pass takes outside training."""
+    n_samples = INFERENCE_VALUES // n_features // PADDED_ROWS * PADDED_ROWS
+    return min(max(n_samples, PADDED_ROWS), INFERENCE_BATCH)
+
+
 @torch.inference_mode()
 def embed_all(model, samples):
     """Clean embedding of all samples in bounded batches.
@@ -68,28 +79,53 @@ def embed_all(model, samples):
     -------
     embedding : tensor of shape (n_samples, embedding_dim)
         On the device of the samples, float32.
+
+    Warns
+    -----
+    UserWarning
+        If the device has no memory for a batch; halves of it are taken then.
     """
     model.eval()
-    batches = []
-    for start in range(0, len(samples), INFERENCE_BATCH):
-        batch = samples.batch(slice(start, start + INFERENCE_BATCH))
-        n = len(batch)
-        missing = -n % PADDED_ROWS
-        if missing:
-            batch = torch.cat([batch, batch.new_zeros((missing, *batch.shape[1:]))])
-        batches.append(model.embed(batch)[:n])
+    batches, start, size = [], 0, inference_batch(samples.n_features)
+    while start < len(samples):
+        try:
+            batch = samples.batch(slice(start, start + size))
+            batches.append(_embed_padded(model, batch))
+        except Exception as error:
+            if not is_out_of_memory(error) or size <= PADDED_ROWS:
+                raise
+            size = size // 2 // PADDED_ROWS * PADDED_ROWS
+            warn_of_memory(f"{size} samples at a time are embedded")
+        else:
+            start += size
     return torch.cat(batches)
 
 
+def _embed_padded(model, batch):
+    n = len(batch)
+    missing = -n % PADDED_ROWS
+    if missing:
+        batch = torch.cat([batch, batch.new_zeros((missing, *batch.shape[1:]))])
+    return model.embed(batch)[:n]
+
+
+def warn_of_memory(consequence):
+    """Say that the device had too little memory, and what is done about it."""
+    warnings.warn(
+        f"The device is out of memory: from now on {consequence}. Results stay the "
+        "same; it takes longer.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
 @torch.inference_mode()
-def decode_all(model, embedding):
-    """Reconstruct samples from embeddings, in bounded batches."""
+def decode_all(model, embedding, n_features):
+    """Reconstruct samples of so many values from embeddings, in bounded batches."""
     model.eval()
+    n_rows = inference_batch(n_features)
     return torch.cat(
-        [
-            model.autoencoder.decode(batch)[-1]
-            for batch in embedding.split(INFERENCE_BATCH)
-        ]
+        [model.autoencoder.decode(batch)[-1] for batch in embedding.split(n_rows)]
     )
 
 

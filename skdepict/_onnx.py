@@ -1,6 +1,8 @@
 """Fitted models for other runtimes."""
 
+import copy
 import logging
+import secrets
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +37,7 @@ class ServedModel(nn.Module):
 
     def forward(self, samples):
         """Scale, embed and assign samples of shape (n_samples, *sample_shape)."""
-        # In double precision, as in `Scaling.apply`.
+        # In double precision, as in `Scaling.apply`, from where the input is single.
         scaled = ((samples.double() - self.shift) / self.scale).float()
         shape = self.layout.shape
         if self.layout.channels_last:
@@ -57,20 +59,27 @@ def export_onnx(model, path):
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent} to write {path} to.")
-    served = ServedModel(model.network_.cpu(), model._input_format).eval()
+    network = copy.deepcopy(model.network_).cpu()
+    served = ServedModel(network, model._input_format).eval()
     # Any number of samples but 0 and 1, which the exporter takes for constants.
     example = torch.zeros((2, *model._input_format.sample_shape), dtype=torch.float32)
-    with _quiet(), torch.no_grad():
-        torch.onnx.export(
-            served,
-            (example,),
-            path,
-            dynamo=True,
-            verbose=False,
-            input_names=["samples"],
-            output_names=list(OUTPUTS),
-            dynamic_shapes={"samples": {0: torch.export.Dim("n_samples")}},
-        )
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with _quiet(), torch.no_grad():
+            torch.onnx.export(
+                served,
+                (example,),
+                temporary,
+                dynamo=True,
+                verbose=False,
+                external_data=False,
+                input_names=["samples"],
+                output_names=list(OUTPUTS),
+                dynamic_shapes={"samples": {0: torch.export.Dim("n_samples")}},
+            )
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

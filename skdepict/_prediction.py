@@ -9,11 +9,11 @@ from sklearn.utils.validation import check_is_fitted
 from skdepict._data import VALUES_AT_ONCE, InputFormat, Samples
 from skdepict._device import resolve_device
 from skdepict._model import (
-    INFERENCE_BATCH,
     ClusteringModel,
     assign,
     decode_all,
     embed_all,
+    inference_batch,
 )
 from skdepict._validation import check_rows
 
@@ -100,6 +100,7 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         decoded = decode_all(
             self.network_.to(device),
             torch.as_tensor(embedding, dtype=torch.float32, device=device),
+            self._input_format.layout.n_features,
         )
         return self._input_format.restore(decoded.cpu().numpy()).astype(embedding.dtype)
 
@@ -145,7 +146,8 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Its input "samples" is single precision, of the shape (n_samples, ...) of the
         samples in `fit` and in their units. Its outputs are "labels", "probabilities"
         and "embedding": what `predict`, `predict_proba` and `transform` return, to
-        single precision.
+        single precision, for samples that single precision can hold: centre those whose
+        offset is many times their spread before fitting.
 
         Parameters
         ----------
@@ -154,6 +156,8 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Raises
         ------
+        NotFittedError
+            If the model has not been fitted.
         ImportError
             If onnx or onnxscript is missing: ``pip install "skdepict[onnx]"``.
         FileNotFoundError
@@ -177,8 +181,8 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         rows, _ = check_rows(self, X, self._input_format.sample_shape)
         model = self.network_.to(device)
         # What is held scaled at once is bounded, in whole batches.
-        step = VALUES_AT_ONCE // rows.shape[1] // INFERENCE_BATCH * INFERENCE_BATCH
-        step = max(step, INFERENCE_BATCH)
+        batch = inference_batch(rows.shape[1])
+        step = max(VALUES_AT_ONCE // rows.shape[1] // batch * batch, batch)
         embedding = []
         for start in range(0, len(rows), step):
             share = slice(start, min(start + step, len(rows)))

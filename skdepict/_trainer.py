@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from skdepict._average import WeightAverage
-from skdepict._device import training_precision
+from skdepict._device import is_out_of_memory, training_precision
 from skdepict._initialization import (
     class_means,
     class_sums,
@@ -24,7 +24,12 @@ from skdepict._initialization import (
     path_integral_labels,
     size_divergence,
 )
-from skdepict._model import assign, double_precision_device, embed_all
+from skdepict._model import (
+    assign,
+    double_precision_device,
+    embed_all,
+    warn_of_memory,
+)
 from skdepict._noise import Dropout, distort, no_corruption
 from skdepict._objectives import (
     clustering_loss,
@@ -146,6 +151,7 @@ class Trainer:
         self._last_points: np.ndarray | None = None
         self._stopped = False
         self._decoder_only = False
+        self._n_parts = 1
         self._order = torch.Generator().manual_seed(plan.seed)
         self._noise = torch.Generator(samples.device)
         self._noise.manual_seed(plan.seed + processes.rank)
@@ -476,7 +482,7 @@ class Trainer:
                     phase == "pretrain"
                     and schedule.last_epoch < WARM_UP * n_epochs * n_batches
                 )
-                losses += self._add_gradients(phase, index, targets, members)
+                losses += self._add_gradients(optimizer, phase, index, targets, members)
                 self.processes.sum_gradients(self.model.parameters())
                 optimizer.step()
                 schedule.step()
@@ -601,8 +607,32 @@ class Trainer:
                 self.plan.seed + self.processes.rank + 7919 * len(self.outcome.history)
             )
 
-    def _add_gradients(self, phase, index, targets, members):
+    def _add_gradients(self, optimizer, phase, index, targets, members):
         """Add this process's part of the gradients of one batch.
+
+        Where the device has no memory for all of it, part by part.
+
+        Returns
+        -------
+        losses : tensor of shape (2,)
+            The terms of the loss, summed over the samples.
+        """
+        while True:
+            try:
+                losses = torch.zeros(2, device=self.samples.device)
+                for part in index.tensor_split(self._n_parts):
+                    share = len(part) / len(index)
+                    losses += self._add_part(phase, part, targets, members, share)
+                return losses
+            except Exception as error:
+                if not is_out_of_memory(error) or 2 * self._n_parts > len(index):
+                    raise
+            optimizer.zero_grad()
+            self._n_parts *= 2
+            warn_of_memory(f"a batch is taken in {self._n_parts} parts")
+
+    def _add_part(self, phase, index, targets, members, share):
+        """Add this process's part of the gradients of a share of a batch.
 
         Returns
         -------
@@ -616,15 +646,13 @@ class Trainer:
             if len(chosen) == 0:
                 return torch.zeros(2, device=self.samples.device)
             index = chosen if members is None else index[own]
-            weight = len(chosen) / len(own)
-        else:
-            weight = 1.0
+            share *= len(chosen) / len(own)
         terms = self._losses(
             phase,
             self.samples.batch(chosen),
             None if targets is None else targets[index],
         )
-        (weight * sum(terms)).backward()
+        (share * sum(terms)).backward()
         return len(chosen) * torch.stack(terms).detach()
 
     def _losses(self, phase, x, targets):

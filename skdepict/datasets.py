@@ -40,8 +40,8 @@ def load_image_folder(path, image_shape):
     ------
     ImportError
         If Pillow is not installed.
-    FileNotFoundError, NotADirectoryError
-        If there is no such folder.
+    OSError
+        If there is no such folder, or if it or a folder in it cannot be read.
     ValueError
         If `image_shape` is no shape of an image, or if no file can be read as one.
 
@@ -66,7 +66,7 @@ def load_image_folder(path, image_shape):
     """
     shape = _check_shape(image_shape)
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import UnidentifiedImageError
     except ImportError as error:
         raise ImportError(
             'load_image_folder needs Pillow: pip install "skdepict[images]".'
@@ -82,13 +82,9 @@ def load_image_folder(path, image_shape):
     for name in names:
         try:
             images[len(read)] = _read(folder / name, shape)
-        # What Pillow's many readers raise on damaged files, among other things.
         except UnidentifiedImageError:
             failed.append(f"{name} (no image that Pillow knows)")
-        except (
-            *(OSError, ValueError, SyntaxError, EOFError, OverflowError, MemoryError),
-            *(ArithmeticError, LookupError, TypeError, Image.DecompressionBombError),
-        ) as error:
+        except Exception as error:  # Pillow's many readers raise anything on damage
             failed.append(f"{name} ({error or type(error).__name__})")
         else:
             read.append(name)
@@ -119,8 +115,12 @@ def _check_shape(image_shape):
 
 def _files_in(folder):
     """The files below a folder that are not hidden, by name, relative to it."""
+
+    def refuse(error):
+        raise error
+
     names = []
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         below = Path(parent).relative_to(folder)
         names += [

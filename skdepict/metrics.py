@@ -152,7 +152,7 @@ def stability(estimator, X, y=None, *, random_state=0):
     -------
     score : float in [-0.5, 1]
         The adjusted Rand index of the labels that both fits predict for all samples.
-        Higher is better; 0 is chance.
+        Higher is better; 0 is chance, and what one cluster gets.
 
     Notes
     -----
@@ -166,6 +166,8 @@ def stability(estimator, X, y=None, *, random_state=0):
         clone(estimator).fit(_safe_indexing(X, np.sort(part))).predict(X)
         for part in (order[:half], order[half:])
     ]
+    if min(len(np.unique(labels)) for labels in predictions) < 2:
+        return 0.0
     return float(adjusted_rand_score(*predictions))
 
 

@@ -10,15 +10,19 @@ import base64
 import io
 import json
 import math
-import os
+import secrets
 from html import escape
 from pathlib import Path
 from string import Template
+from zipfile import BadZipFile
 
 import numpy as np
+from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
+from skdepict._depict import DEPICTClustering
+from skdepict._model import assign
 from skdepict._validation import check_rows
 
 N_SHOWN = 12  # samples of each cluster, most and least certain each
@@ -41,7 +45,8 @@ def make_report(model, X, *, max_points=MAX_POINTS, random_state=0):
     X : array-like
         Samples: those of `fit`, or others.
     max_points : int, default=3000
-        Of more samples a random part is on the map of the embedding.
+        Of more samples a random part is on the map of the embedding. Pictures of more
+        than fit into one image that browsers show (10,000 at 64 pixels) are left out.
     random_state : int, RandomState instance or None, default=0
         Draws that part, and seeds the map (t-SNE).
 
@@ -54,6 +59,8 @@ def make_report(model, X, *, max_points=MAX_POINTS, random_state=0):
     ------
     ImportError
         If matplotlib is missing.
+    TypeError, ValueError
+        If the model is none, or X is not as it was in `fit`.
     NotFittedError
         If the model has not been fitted.
 
@@ -70,15 +77,28 @@ def make_report(model, X, *, max_points=MAX_POINTS, random_state=0):
     True
     """
     check_matplotlib_support("make_report")
+    if not isinstance(model, DEPICTClustering):
+        raise TypeError(
+            f"{type(model).__name__} was given as model, which must be a "
+            "DEPICTClustering. Of a pipeline pass pipeline[-1], and "
+            "pipeline[:-1].transform(X) as X."
+        )
+    if max_points < 1:
+        raise ValueError(f"max_points={max_points} must be at least 1.")
     check_is_fitted(model)
     rows, _ = check_rows(model, X, model._input_format.sample_shape)
-    probabilities = model.predict_proba(X)
-    labels, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    embedding = model._embed(X)[0]
+    certainty, labels = (
+        part.numpy() for part in assign(model.network_, embedding).max(dim=1)
+    )
     thumbnails = _Thumbnails(model._input_format, rows)
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         facts=_facts(model, labels, certainty),
         clusters=_clusters(model, labels, certainty, thumbnails),
-        map=_map(model, rows, labels, certainty, thumbnails, max_points, random_state),
+        map=_map(
+            *(embedding.numpy(), labels, certainty, model.n_clusters_),
+            *(thumbnails, max_points, random_state),
+        ),
         sizes=_figure(lambda figure: _draw_sizes(model, labels, figure), (7, 2.6)),
         losses=_losses(model),
         parameters=_table(sorted(model.get_params(deep=False).items())),
@@ -98,8 +118,16 @@ class _Thumbnails:
         self._format, self._rows = input_format, rows
         self.kind = input_format.layout.kind
         # One range for all, from a few; what lies outside is cut off.
-        some = input_format.scaled_rows(rows[: min(len(rows), 1000)])
+        places = np.unique(np.linspace(0, len(rows) - 1, 1000).astype(int))
+        some = input_format.scaled_rows(rows[places])
         self._low, self._high = float(some.min()), float(some.max())
+
+    def fit_into_one(self, n_pictures):
+        """Whether there are pictures, and so many can be one image."""
+        if self.kind == "table":
+            return False
+        height, width = self.draw([0]).shape[1:3]
+        return n_pictures <= (MAX_SPRITE_SIDE // height) * (MAX_SPRITE_SIDE // width)
 
     def draw(self, index):
         """Pictures of shape (n_chosen, height, width[, 3]), or None of tables."""
@@ -189,22 +217,25 @@ def _samples(index, certainty, thumbnails):
             yield f'<img src="{_png(pictures[place])}" title="{title}" alt="{title}">'
 
 
-def _map(model, rows, labels, certainty, thumbnails, max_points, random_state):
+def _map(
+    embedding, labels, certainty, n_clusters, thumbnails, max_points, random_state
+):
     """The points of the map, and their pictures in one image, as JSON."""
     from skdepict.plotting import EmbeddingDisplay
 
-    generator = np.random.default_rng(random_state)
+    generator = check_random_state(random_state)
     index = np.arange(len(labels))
     if len(index) > max_points:
         index = np.sort(generator.choice(len(index), max_points, replace=False))
-    content = {"points": [], "sprite": None, "n_clusters": model.n_clusters_}
-    if len(index) > 2 and model.network_.assignment.in_features > 1:
+    content = {"points": [], "sprite": None, "n_clusters": n_clusters}
+    if len(index) > 2 and embedding.shape[1] > 1:
         from matplotlib.figure import Figure
 
         display = EmbeddingDisplay.from_predictions(
-            model.transform(rows[index].reshape(-1, *model._input_format.sample_shape)),
+            embedding[index],
             labels[index],
-            random_state=random_state,
+            max_samples=len(index),
+            random_state=generator,
             ax=Figure().subplots(),
         )
         points = display.points - display.points.min(axis=0)
@@ -215,9 +246,8 @@ def _map(model, rows, labels, certainty, thumbnails, max_points, random_state):
                 *(points, labels[index], certainty[index], index.tolist()), strict=True
             )
         ]
-        pictures = thumbnails.draw(index)
-        if pictures is not None:
-            content |= _sprite(pictures)
+        if thumbnails.fit_into_one(len(index)):
+            content |= _sprite(thumbnails.draw(index))
     # "</script>" in a string would end the script.
     return json.dumps(content).replace("<", "\\u003c")
 
@@ -225,7 +255,9 @@ def _map(model, rows, labels, certainty, thumbnails, max_points, random_state):
 def _sprite(pictures):
     """All pictures side by side in one image."""
     height, width = pictures.shape[1:3]
-    n_columns = max(1, min(MAX_SPRITE_SIDE // width, math.isqrt(len(pictures)) + 1))
+    # As nearly square as can be, so that both sides stay below the limit.
+    n_columns = math.ceil(math.sqrt(len(pictures) * height / width))
+    n_columns = max(1, min(n_columns, MAX_SPRITE_SIDE // width))
     n_lines = -(-len(pictures) // n_columns)
     padded = np.full((n_lines * n_columns, *pictures.shape[1:]), 255, dtype=np.uint8)
     padded[: len(pictures)] = pictures
@@ -248,7 +280,7 @@ def _draw_sizes(model, labels, figure):
 def _losses(model):
     from skdepict.plotting import TrainingHistoryDisplay
 
-    if not any(record["loss"] for record in model.history_):
+    if not any(record.get("loss") for record in model.history_):
         return "<p>Nothing was trained: no epochs, or one cluster.</p>"
     return _figure(
         lambda figure: TrainingHistoryDisplay(model.history_).plot(figure=figure),
@@ -280,6 +312,8 @@ def _table(items):
 def _read_samples(path):
     """Samples of an ``.npy`` file, as a memory map, or X of an ``.npz`` file."""
     path = Path(path)
+    if path.suffix not in (".npy", ".npz"):
+        raise ValueError(f"{path} must be an .npz file with X, or an .npy file.")
     if path.suffix == ".npy":
         return np.load(path, mmap_mode="r", allow_pickle=False)
     with np.load(path, allow_pickle=False) as arrays:
@@ -310,14 +344,20 @@ def main(arguments=None):
     parser.add_argument("samples", help=".npz with X, or .npy")
     parser.add_argument("--out", default="report.html", help="default: report.html")
     parsed = parser.parse_args(arguments)
+    out = Path(parsed.out)
+    temporary = out.with_name(f".{out.name}.{secrets.token_hex(8)}")
     try:
         page = make_report(load(parsed.model), _read_samples(parsed.samples))
-        temporary = f"{parsed.out}.part"
-        Path(temporary).write_text(page, encoding="utf-8")
-        os.replace(temporary, parsed.out)
+        try:
+            temporary.write_text(page, encoding="utf-8")
+            temporary.replace(out)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (BadZipFile, EOFError) as error:
+        parser.exit(1, f"{parser.prog}: {parsed.samples} is damaged: {error}\n")
     except (OSError, ValueError, TypeError, ImportError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
-    print(f"{parsed.out}: {len(page) / 2**20:.1f} MiB")
+    print(f"{parsed.out!a}: {len(page) / 2**20:.1f} MiB")
 
 
 if __name__ == "__main__":

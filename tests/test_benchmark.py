@@ -319,3 +319,14 @@ def test_speed_suite_needs_its_data(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["--suite", "speed", "--data-dir", str(tmp_path)])
     assert "lacks ['MNIST-test', 'MNIST-full']" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["kmeans", "gmm", "spectral", "ward", "tsne-gmm", "hdbscan", "path-integral"],
+)
+def test_methods_of_scikit_learn_give_a_label_to_each_sample(name, few_digits):
+    rows = few_digits[0].reshape(300, 64)
+    model = methods.METHODS[name](rows.shape, 10, 0)
+    assert model.fit_predict(rows).shape == (300,)
+    assert repr(model)

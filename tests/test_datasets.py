@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from skdepict import DEPICTClustering
+from skdepict import DEPICTClustering, datasets
 from skdepict.datasets import load_image_folder
 
 from .conftest import quick
@@ -85,6 +85,31 @@ def test_files_that_are_no_images_are_named_in_a_warning(folder):
     assert "a/cut.png (" in message
     assert "DS_Store" not in message
     assert caught[0].filename == __file__
+
+
+def test_a_reader_that_fails_in_its_own_way_is_named(tmp_path):
+    # A DDS header that asks for a format that Pillow does not read.
+    header = np.zeros(31, dtype="<u4")
+    header[0], header[1], header[2:4] = 124, 0x1007, 8
+    header[18:20] = 32, 0x4
+    content = b"DDS " + header.tobytes() + bytes(64)
+    (tmp_path / "image.dds").write_bytes(content[:84] + b"????" + content[88:])
+    Image.new("L", (8, 8)).save(tmp_path / "image.png")
+    with pytest.warns(UserWarning, match=r"1 of 2 files .* image\.dds \("):
+        assert len(load_image_folder(tmp_path, (8, 8)).images) == 1
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(folder, monkeypatch):
+    scandir = datasets.os.scandir
+
+    def refuse(path):
+        if str(path).endswith("b"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(datasets.os, "scandir", refuse)
+    with pytest.raises(PermissionError):
+        load_image_folder(folder, (8, 8))
 
 
 def test_many_failures_are_counted_and_the_first_named(tmp_path):

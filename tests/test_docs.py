@@ -65,3 +65,17 @@ def test_every_page_is_in_a_table_of_contents():
         for page in folder.glob("*.rst"):
             if page.stem not in {"index", "sg_execution_times"}:
                 assert f"   {page.stem}\n" in index, page
+
+
+@pytest.mark.parametrize("path", (DOCS.parent / "examples").glob("*.py"), ids=str)
+def test_every_example_has_a_title(path):
+    first, title, underline = path.read_text().splitlines()[:3]
+    assert first == '"""'
+    assert underline == "=" * len(title)
+
+
+def test_no_page_is_left_to_be_written():
+    for page in DOCS.glob("**/*.rst"):
+        text = page.read_text()
+        assert "TODO" not in text, page
+        assert "To be filled" not in text, page

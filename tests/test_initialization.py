@@ -234,7 +234,7 @@ def test_starting_labels_are_the_nearest_to_the_prior_of_all_graphs(skew, few_di
         assert divergence <= min(divergences)
 
 
-@pytest.mark.parametrize("block_entries", [1, 5000, 2**26])
+@pytest.mark.parametrize("block_entries", [1, 5000, 2**25])
 def test_neighbors_on_the_device_are_those_of_scikit_learn(block_entries, few_digits):
     rows = WhitenedComponents().fit_transform(few_digits[0].reshape(300, -1))
     expected = NearestNeighbors(n_neighbors=20).fit(rows).kneighbors()

@@ -107,6 +107,10 @@ def test_stability_is_one_for_real_clusters_and_chance_for_made_up_ones(blobs):
     assert abs(stability(ByOrder().fit(X), X)) < 0.05
 
 
+def test_one_cluster_is_not_stable(blobs):
+    assert stability(KMeans(1), blobs[0]) == 0.0
+
+
 def test_stability_works_on_frames(blobs):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(blobs[0])

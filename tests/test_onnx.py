@@ -23,6 +23,7 @@ def run(path, X):
 def check(model, X, tmp_path):
     path = tmp_path / "model.onnx"
     model.export_onnx(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
     for n in (len(X), 1, 33):
         labels, probabilities, embedding = run(path, X[:n])
         expected = model.predict_proba(X[:n])

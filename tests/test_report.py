@@ -1,13 +1,17 @@
 """The page about a model, in a browser."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skdepict import DEPICTClustering
 from skdepict.report import main, make_report
@@ -121,6 +125,36 @@ def test_colours_and_parts_of_a_memory_map(tmp_path):
     assert expected.count("<img") == 60
 
 
+def test_more_points_than_a_display_draws(monkeypatch, few_digits):
+    monkeypatch.setattr("skdepict.report.MAX_SPRITE_SIDE", 80)
+    model = quick(10).fit(few_digits[0])
+    X = np.resize(few_digits[0], (5100, 8, 8))
+
+    def content(max_points):
+        page = make_report(model, X, max_points=max_points)
+        return json.loads(re.search(r'"application/json">(.*?)</script>', page)[1])
+
+    # 100 pictures of 8x8 fit into one.
+    assert content(100)["sprite"]
+    assert content(5050)["sprite"] is None
+    assert len(content(5050)["points"]) == 5050
+
+
+def test_a_frame_needs_no_warning(blobs):
+    frame = pandas.DataFrame(blobs[0]).add_prefix("column ")
+    assert "column" not in make_report(quick(3).fit(frame), frame)
+
+
+def test_what_is_no_model_is_refused(blobs):
+    model = make_pipeline(StandardScaler(), quick(3)).fit(blobs[0])
+    with pytest.raises(TypeError, match=r"pass pipeline\[-1\]"):
+        make_report(model, blobs[0])
+    page = make_report(model[-1], model[:-1].transform(blobs[0]))
+    assert "<html" in page
+    with pytest.raises(ValueError, match="max_points=0"):
+        make_report(model[-1], blobs[0], max_points=0)
+
+
 def test_few_samples_and_one_cluster(few_digits):
     model = quick(1).fit(few_digits[0])
     assert "Nothing was trained" in make_report(model, few_digits[0][:2])
@@ -148,7 +182,7 @@ def test_command(fitted, few_digits, tmp_path, capsys):
     assert (tmp_path / "out.html").read_text() == make_report(fitted, few_digits[0])
 
 
-@pytest.mark.parametrize("broken", ["model", "samples", "names", "out"])
+@pytest.mark.parametrize("broken", ["model", "samples", "names", "cut", "csv", "out"])
 def test_command_says_what_is_wrong(broken, fitted, few_digits, tmp_path, capsys):
     fitted.save(tmp_path / "model.skdepict")
     arrays = {"a": few_digits[0], "b": few_digits[1]}
@@ -157,11 +191,17 @@ def test_command_says_what_is_wrong(broken, fitted, few_digits, tmp_path, capsys
     np.savez(tmp_path / "X.npz", **arrays)
     if broken == "model":
         (tmp_path / "model.skdepict").write_bytes(b"no model")
+    if broken == "cut":
+        (tmp_path / "X.npz").write_bytes((tmp_path / "X.npz").read_bytes()[:100])
+    samples = "X.npz"
+    if broken == "csv":
+        samples = "X.csv"
+        (tmp_path / samples).write_text("1,2")
     out = tmp_path / ("missing/out.html" if broken == "out" else "out.html")
     with pytest.raises(SystemExit) as exited:
         main(
             [
-                *(str(tmp_path / n) for n in ("model.skdepict", "X.npz")),
+                *(str(tmp_path / n) for n in ("model.skdepict", samples)),
                 "--out",
                 f"{out}",
             ]
@@ -170,4 +210,4 @@ def test_command_says_what_is_wrong(broken, fitted, few_digits, tmp_path, capsys
     message = capsys.readouterr().err
     assert message.startswith("python -m skdepict.report: ")
     assert message.count("\n") == 1
-    assert not out.exists()
+    assert not list(tmp_path.glob("*out.html*"))

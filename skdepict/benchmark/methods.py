@@ -61,11 +61,24 @@ def make_tsne_gmm(shape, n_clusters, seed):
     """A Gaussian mixture on a map by t-SNE."""
     from sklearn.manifold import TSNE
     from sklearn.mixture import GaussianMixture
-    from sklearn.pipeline import make_pipeline
 
-    return make_pipeline(
+    return _OnMap(
         TSNE(random_state=seed), GaussianMixture(n_clusters, random_state=seed)
     )
+
+
+class _OnMap:
+    """A clusterer on a map that cannot place new samples, as a Pipeline asks."""
+
+    def __init__(self, reducer, clusterer):
+        self.reducer, self.clusterer = reducer, clusterer
+
+    def __repr__(self):
+        return f"{self.clusterer!r} on {self.reducer!r}"
+
+    def fit_predict(self, X):
+        """Reduce and cluster."""
+        return self.clusterer.fit_predict(self.reducer.fit_transform(X))
 
 
 def make_umap_gmm(shape, n_clusters, seed):
@@ -104,13 +117,31 @@ def _smallest_cluster(shape, n_clusters):
     return max(5, shape[0] // (5 * n_clusters))
 
 
-def _peer(name, **parameters):
+def make_n2d(shape, n_clusters, seed):
+    """ClustPy's N2D on UMAP, as in its paper; its default, t-SNE, allows 3 clusters."""
+    from clustpy.deep import N2D
+    from umap import UMAP
+
+    parameters = {"n_components": n_clusters, "n_neighbors": 20, "min_dist": 0.0}
+    return N2D(
+        n_clusters, manifold_class=UMAP, manifold_params=parameters, random_state=seed
+    )
+
+
+def make_ddc(shape, n_clusters, seed):
+    """ClustPy's DDC, which finds the number of clusters."""
+    from clustpy.deep import DDC
+
+    return DDC(random_state=seed)
+
+
+def _peer(name):
     """A factory for a deep clusterer of ClustPy."""
 
     def make(shape, n_clusters, seed):
         from clustpy import deep
 
-        return getattr(deep, name)(n_clusters, random_state=seed, **parameters)
+        return getattr(deep, name)(n_clusters, random_state=seed)
 
     make.__doc__ = f"ClustPy's {name}."
     return make
@@ -165,7 +196,7 @@ METHODS = {
     "clustpy-dec": _peer("DEC"),
     "clustpy-idec": _peer("IDEC"),
     "clustpy-dcn": _peer("DCN"),
-    "clustpy-n2d": _peer("N2D"),
-    "clustpy-ddc": _peer("DDC"),
+    "clustpy-n2d": make_n2d,
+    "clustpy-ddc": make_ddc,
 } | {name: _ablation(*change) for name, change in ABLATIONS.items()}
 TAKES_IMAGES = {"depict", "depict-published", *ABLATIONS}
