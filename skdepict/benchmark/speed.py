@@ -376,6 +376,7 @@ def summarise_speed(rows):
 def draw_speed(rows, path):
     """Draw the growth with the number and with the size of images."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     figure = Figure(figsize=(8.5, 3.6), layout="constrained")
     panels = figure.subplots(1, 2)
@@ -392,7 +393,10 @@ def draw_speed(rows, path):
         x = [int(row["subject"]) for row in points]
         ax.loglog(x, [float(row["value"]) for row in points], "o-", color="tab:red")
         ax.set_xticks(x, [f"{value:,}" for value in x])
-        ax.minorticks_off()
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         ax.set_xlabel(label)
         ax.set_title(title, fontsize=10)
         ax.grid(alpha=0.3)
