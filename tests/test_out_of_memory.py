@@ -1,9 +1,12 @@
 """Devices with too little memory for a batch."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
 
+from skdepict import _trainer
 from skdepict._model import ClusteringModel, inference_batch
 from skdepict._trainer import Trainer
 
@@ -32,6 +35,8 @@ def with_room_for(n_samples, method, error):
 @pytest.mark.parametrize("error", FULL, ids=lambda error: str(error)[:12])
 def test_batches_are_halved_until_they_fit(error, monkeypatch, blobs):
     X, _ = blobs
+    # In bfloat16 sums of parts differ by more than rounding of single precision.
+    monkeypatch.setattr(_trainer, "training_precision", lambda device: nullcontext())
     parameters = {"batch_size": 32, "dropout": 0.0, "max_rounds": 1}
     expected = quick(3, **parameters).fit(X)
     monkeypatch.setattr(Trainer, "_losses", with_room_for(10, Trainer._losses, error))
@@ -40,9 +45,9 @@ def test_batches_are_halved_until_they_fit(error, monkeypatch, blobs):
     # 32 samples are taken as 16 twice, then as 8 four times, and stay so.
     assert len(seen) == 2
     np.testing.assert_array_equal(model.labels_, expected.labels_)
-    np.testing.assert_allclose(model.embedding_, expected.embedding_, atol=0.02)
+    np.testing.assert_allclose(model.embedding_, expected.embedding_, atol=1e-3)
     for ours, theirs in zip(model.history_, expected.history_, strict=True):
-        assert ours["loss"] == pytest.approx(theirs["loss"], rel=0.02, abs=1e-4)
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-3, abs=1e-6)
 
 
 @pytest.mark.parametrize("error", FULL, ids=lambda error: str(error)[:12])
@@ -51,8 +56,10 @@ def test_predictions_are_the_same_in_smaller_batches(error, monkeypatch, fitted)
     expected = fitted.transform(X)
     embed = with_room_for(100, ClusteringModel.embed, error)
     monkeypatch.setattr(ClusteringModel, "embed", embed)
-    with pytest.warns(UserWarning, match="64 samples at a time are embedded"):
+    with pytest.warns(UserWarning, match="samples at a time are embedded") as seen:
         found = fitted.transform(X)
+    # Of 1,024, and 512, 256 and 128.
+    assert len(seen) == 4
     np.testing.assert_array_equal(found, expected)
 
 
