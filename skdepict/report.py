@@ -316,7 +316,8 @@ def _read_samples(path):
         raise ValueError(f"{path} must be an .npz file with X, or an .npy file.")
     if path.suffix == ".npy":
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    with np.load(path, allow_pickle=False) as arrays:
+    # numpy leaves a damaged file open that it has opened itself.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         names = list(arrays)
         if "X" not in names and len(names) != 1:
             raise ValueError(

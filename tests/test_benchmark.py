@@ -255,7 +255,7 @@ def test_ablations_change_what_they_say_and_nothing_after_the_fit(name, few_digi
 def test_plain_cut_takes_no_uneven_heights(few_digits, monkeypatch):
     seen = []
 
-    def path_integral_labels(points, n_clusters, prior):
+    def path_integral_labels(points, n_clusters, prior, device):
         seen.append(_initialization.UNEVEN_HEIGHTS)
         return np.arange(300) % 10, 0.0
 
