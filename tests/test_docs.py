@@ -67,7 +67,9 @@ def test_every_page_is_in_a_table_of_contents():
                 assert f"   {page.stem}\n" in index, page
 
 
-@pytest.mark.parametrize("path", sorted((DOCS.parent / "examples").glob("*.py")), ids=str)
+@pytest.mark.parametrize(
+    "path", sorted((DOCS.parent / "examples").glob("*.py")), ids=str
+)
 def test_every_example_has_a_title(path):
     first, title, underline = path.read_text().splitlines()[:3]
     assert first == '"""'
