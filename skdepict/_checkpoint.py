@@ -7,7 +7,6 @@ and no code.
 import hashlib
 import json
 import os
-import secrets
 import warnings
 import zlib
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from skdepict._files import write_whole
 from skdepict._processes import N_COMPARED
 
 VERSION = 1
@@ -100,17 +100,9 @@ class Checkpoints:
         text = json.dumps(content)
         arrays = {name: np.require(a, requirements="C") for name, a in arrays.items()}
         metadata = {"skdepict checkpoint": text, "digest": _digest(text, arrays)}
-        temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with temporary.open("xb") as file:
-                    file.write(to_bytes(arrays, metadata=metadata))
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(self.path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            write_whole(self.path, to_bytes(arrays, metadata=metadata))
         except OSError as error:
             warnings.warn(
                 f"No checkpoint could be written to {self.path} ({error}). Training "

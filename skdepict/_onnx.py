@@ -2,7 +2,6 @@
 
 import copy
 import logging
-import secrets
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,8 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
+
+from skdepict._files import replaced
 
 OUTPUTS = ("labels", "probabilities", "embedding")
 
@@ -63,23 +64,18 @@ def export_onnx(model, path):
     served = ServedModel(network, model._input_format).eval()
     # Any number of samples but 0 and 1, which the exporter takes for constants.
     example = torch.zeros((2, *model._input_format.sample_shape), dtype=torch.float32)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with _quiet(), torch.no_grad():
-            torch.onnx.export(
-                served,
-                (example,),
-                temporary,
-                dynamo=True,
-                verbose=False,
-                external_data=False,
-                input_names=["samples"],
-                output_names=list(OUTPUTS),
-                dynamic_shapes={"samples": {0: torch.export.Dim("n_samples")}},
-            )
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replaced(path) as temporary, _quiet(), torch.no_grad():
+        torch.onnx.export(
+            served,
+            (example,),
+            temporary,
+            dynamo=True,
+            verbose=False,
+            external_data=False,
+            input_names=["samples"],
+            output_names=list(OUTPUTS),
+            dynamic_shapes={"samples": {0: torch.export.Dim("n_samples")}},
+        )
 
 
 @contextmanager

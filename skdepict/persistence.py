@@ -8,9 +8,7 @@ in it is pickled, so a stranger's file can be opened.
 import copy
 import json
 import os
-import secrets
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ import torch
 
 from skdepict._data import InputFormat, Layout, Scaling
 from skdepict._depict import DEPICTClustering
+from skdepict._files import write_whole
 from skdepict._model import ClusteringModel
 from skdepict.networks._build import construct, order_in_memory
 
@@ -102,18 +101,7 @@ def save(model, path):
     for name, tensor in model.network_.state_dict().items():
         arrays[f"network {name}"] = tensor.numpy(force=True)
     arrays = {name: np.require(a, requirements="C") for name, a in arrays.items()}
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    data = to_bytes(arrays, metadata={"skdepict": json.dumps(content)})
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, to_bytes(arrays, metadata={"skdepict": json.dumps(content)}))
 
 
 def load(path, *, network=None):

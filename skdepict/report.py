@@ -10,7 +10,6 @@ import base64
 import io
 import json
 import math
-import secrets
 from html import escape
 from pathlib import Path
 from string import Template
@@ -22,6 +21,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from skdepict._depict import DEPICTClustering
+from skdepict._files import replaced
 from skdepict._model import assign
 from skdepict._validation import check_rows
 
@@ -345,15 +345,10 @@ def main(arguments=None):
     parser.add_argument("samples", help=".npz with X, or .npy")
     parser.add_argument("--out", default="report.html", help="default: report.html")
     parsed = parser.parse_args(arguments)
-    out = Path(parsed.out)
-    temporary = out.with_name(f".{out.name}.{secrets.token_hex(8)}")
     try:
         page = make_report(load(parsed.model), _read_samples(parsed.samples))
-        try:
+        with replaced(parsed.out) as temporary:
             temporary.write_text(page, encoding="utf-8")
-            temporary.replace(out)
-        finally:
-            temporary.unlink(missing_ok=True)
     except (BadZipFile, EOFError) as error:
         parser.exit(1, f"{parser.prog}: {parsed.samples} is damaged: {error}\n")
     except (OSError, ValueError, TypeError, ImportError) as error:

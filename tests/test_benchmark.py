@@ -321,6 +321,7 @@ def test_speed_suite_needs_its_data(tmp_path, capsys):
     assert "lacks ['MNIST-test', 'MNIST-full']" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore:Graph is not fully connected")
 @pytest.mark.parametrize(
     "name",
     ["kmeans", "gmm", "spectral", "ward", "tsne-gmm", "hdbscan", "path-integral"],

@@ -118,9 +118,9 @@ def test_many_samples_are_labelled_from_a_part_of_them(few_digits, monkeypatch):
     seen = []
     original = _initialization.path_integral_labels
 
-    def path_integral_labels(points, n_clusters, prior):
+    def path_integral_labels(points, n_clusters, prior, device):
         seen.append(len(points))
-        return original(points, n_clusters, prior)
+        return original(points, n_clusters, prior, device)
 
     monkeypatch.setattr(_initialization, "path_integral_labels", path_integral_labels)
     model = quick(10, max_rounds=1, fit_epochs=40, max_iter=10).fit(images)
