@@ -192,7 +192,8 @@ class DEPICTClustering(
         Folder in which the fit keeps, on its way, what it needs to go on after it was
         killed: the same call, with the same parameters and data, then continues where
         it was, to the same labels as without the pause. Written at the end of each
-        phase and every few seconds; removed at the end. Many fits can have one folder. Not with several processes.
+        phase and every few seconds; removed at the end. Many fits can have one folder. Not
+        with several processes.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of the batches. An int gives the
@@ -475,8 +476,8 @@ class DEPICTClustering(
             if processes.size > 1:
                 raise ValueError(
                     f"checkpoint_dir={self.checkpoint_dir!r} was given in a group of "
-                    f"{processes.size} processes, but checkpoint_dir is for one process "
-                    "alone. Leave it out."
+                    f"{processes.size} processes, but checkpoint_dir is for one process"
+                    " alone. Leave it out."
                 )
             checkpoints = Checkpoints(self.checkpoint_dir, identify(self, rows, device))
             saved = processes.from_first(checkpoints.read)
