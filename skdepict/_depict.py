@@ -192,8 +192,8 @@ class DEPICTClustering(
         Folder in which the fit keeps, on its way, what it needs to go on after it was
         killed: the same call, with the same parameters and data, then continues where
         it was, to the same labels as without the pause. Written at the end of each
-        phase and every few seconds; removed at the end. Many fits can have one folder. Not
-        with several processes.
+        phase and every few seconds; removed at the end. Many fits can have one folder.
+        Not with several processes.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of the batches. An int gives the
