@@ -193,7 +193,6 @@ class DEPICTClustering(
         killed: the same call, with the same parameters and data, then continues where
         it was, to the same labels as without the pause. Written at the end of each
         phase and every few seconds; removed at the end. Many fits can have one folder.
-        Not with several processes.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of the batches. An int gives the
@@ -473,12 +472,6 @@ class DEPICTClustering(
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         checkpoints = saved = None
         if self.checkpoint_dir is not None:
-            if processes.size > 1:
-                raise ValueError(
-                    f"checkpoint_dir={self.checkpoint_dir!r} was given in a group of "
-                    f"{processes.size} processes, but checkpoint_dir is for one process"
-                    " alone. Leave it out."
-                )
             checkpoints = Checkpoints(self.checkpoint_dir, identify(self, rows, device))
             saved = processes.from_first(checkpoints.read)
         if saved is not None:

@@ -18,6 +18,21 @@ from skdepict._callbacks import FitEvents
 from skdepict.benchmark.data import load
 
 
+def kill_in_epoch(number, mark):
+    """Die at the beginning of an epoch, and leave a file that says so."""
+    begin_epoch = FitEvents.begin_epoch
+    count = []
+
+    def begin_or_die(events):
+        count.append(1)
+        if len(count) == number:
+            with open(mark, "x"):
+                os.kill(os.getpid(), signal.SIGKILL)
+        begin_epoch(events)
+
+    FitEvents.begin_epoch = begin_or_die
+
+
 def main():
     task, folder = sys.argv[1:]
     torch.set_num_threads(1)
@@ -62,8 +77,14 @@ def main():
             begin_epoch(events)
 
         FitEvents.begin_epoch = interrupt
-    elif task == "checkpoints":
-        parameters["checkpoint_dir"] = f"{folder}/checkpoints"
+    elif task == "resumed":
+        parameters |= {"dropout": 0.0, "affine_noise": False, "elastic_noise": False}
+        parameters |= {"fit_epochs": 3, "max_iter": 3, "learning_rate": 1e-3}
+        parameters |= {"checkpoint_dir": f"{folder}/checkpoints", "max_rounds": 1}
+        _trainer.training_precision = lambda device: nullcontext()
+        _trainer.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+        if rank == 1 and not os.path.exists(f"{folder}/killed"):
+            kill_in_epoch(5, f"{folder}/killed")
     elif task == "killed" and rank == 1:
 
         def die(events):
