@@ -29,9 +29,10 @@ from skdepict._initialization import (
 from skdepict._model import ClusteringModel, assign, embed_all
 from skdepict._objectives import TARGET_FORMS
 from skdepict._path_integral import PathIntegralClustering
+from skdepict._plan import SCHEDULES, Plan
 from skdepict._prediction import PredictionMixin, float_dtype
 from skdepict._processes import Processes
-from skdepict._trainer import SCHEDULES, Plan, Trainer
+from skdepict._trainer import Trainer
 from skdepict._validation import check_init, check_prior, check_rows
 from skdepict.networks._build import build_autoencoder
 

@@ -13,7 +13,7 @@ import torch
 from sklearn.cluster import DBSCAN
 from torch import distributed
 
-from skdepict import DEPICTClustering, _initialization, _trainer
+from skdepict import DEPICTClustering, _gradients, _initialization, _progress
 from skdepict._callbacks import FitEvents
 from skdepict.benchmark.data import load
 
@@ -45,14 +45,14 @@ def main():
         # Without noise, in single precision, only the order of sums may differ.
         parameters |= {"dropout": 0.0, "affine_noise": False, "elastic_noise": False}
         parameters |= {"fit_epochs": 1, "max_iter": 1, "learning_rate": 1e-3}
-        _trainer.training_precision = lambda device: nullcontext()
+        _gradients.training_precision = lambda device: nullcontext()
     elif task == "part":
         _initialization.MAX_LABELLED = 1000
     elif task == "pretrain":
         parameters |= {"dropout": 0.0, "affine_noise": False, "elastic_noise": False}
         parameters |= {"pretrain_epochs": 2, "fit_epochs": 1, "max_iter": 0}
-        _trainer.training_precision = lambda device: nullcontext()
-        _trainer._without_mean_gradient = lambda embedding: embedding
+        _gradients.training_precision = lambda device: nullcontext()
+        _gradients._without_mean_gradient = lambda embedding: embedding
     elif task == "given":
         parameters |= {"init": np.arange(len(X)) % 10, "fit_epochs": 1, "max_iter": 1}
     elif task == "batchnorm":
@@ -81,8 +81,8 @@ def main():
         parameters |= {"dropout": 0.0, "affine_noise": False, "elastic_noise": False}
         parameters |= {"fit_epochs": 3, "max_iter": 3, "learning_rate": 1e-3}
         parameters |= {"checkpoint_dir": f"{folder}/checkpoints", "max_rounds": 1}
-        _trainer.training_precision = lambda device: nullcontext()
-        _trainer.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+        _gradients.training_precision = lambda device: nullcontext()
+        _progress.SECONDS_BETWEEN_CHECKPOINTS = 0.0
         if rank == 1 and not os.path.exists(f"{folder}/killed"):
             kill_in_epoch(5, f"{folder}/killed")
     elif task == "killed" and rank == 1:

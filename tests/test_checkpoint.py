@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from skdepict import DEPICTClustering, _checkpoint, _trainer
+from skdepict import DEPICTClustering, _checkpoint, _progress, _trainer
 from skdepict._checkpoint import CheckpointError
 
 from .conftest import quick
@@ -17,7 +17,7 @@ from .conftest import quick
 
 @pytest.fixture(autouse=True)
 def after_every_epoch(monkeypatch):
-    monkeypatch.setattr(_trainer, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(_progress, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
 
 
 class Killed(BaseException):
@@ -248,10 +248,10 @@ FIT = """
 import sys
 import numpy as np, torch
 from sklearn.datasets import load_digits
-from skdepict import DEPICTClustering, _trainer
+from skdepict import DEPICTClustering, _progress
 
 torch.set_num_threads(1)
-_trainer.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+_progress.SECONDS_BETWEEN_CHECKPOINTS = 0.0
 model = DEPICTClustering(
     10, fit_epochs=30, max_iter=30, random_state=0, checkpoint_dir=sys.argv[1] or None
 )

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from skdepict import _trainer
+from skdepict import _gradients
+from skdepict._gradients import Gradients
 from skdepict._model import ClusteringModel, inference_batch
-from skdepict._trainer import Trainer
 
 from .conftest import quick
 
@@ -36,10 +36,12 @@ def with_room_for(n_samples, method, error):
 def test_batches_are_halved_until_they_fit(error, monkeypatch, blobs):
     X, _ = blobs
     # In bfloat16 sums of parts differ by more than rounding of single precision.
-    monkeypatch.setattr(_trainer, "training_precision", lambda device: nullcontext())
+    monkeypatch.setattr(_gradients, "training_precision", lambda device: nullcontext())
     parameters = {"batch_size": 32, "dropout": 0.0, "max_rounds": 1}
     expected = quick(3, **parameters).fit(X)
-    monkeypatch.setattr(Trainer, "_losses", with_room_for(10, Trainer._losses, error))
+    monkeypatch.setattr(
+        Gradients, "_losses", with_room_for(10, Gradients._losses, error)
+    )
     with pytest.warns(UserWarning, match="out of memory: from now on a batch") as seen:
         model = quick(3, **parameters).fit(X)
     # 32 samples are taken as 16 twice, then as 8 four times, and stay so.
@@ -65,7 +67,9 @@ def test_predictions_are_the_same_in_smaller_batches(error, monkeypatch, fitted)
 
 def test_a_device_without_room_for_one_sample_is_an_error(monkeypatch, blobs):
     error = FULL[0]
-    monkeypatch.setattr(Trainer, "_losses", with_room_for(0, Trainer._losses, error))
+    monkeypatch.setattr(
+        Gradients, "_losses", with_room_for(0, Gradients._losses, error)
+    )
     model = quick(3)
     with (
         pytest.warns(UserWarning, match="out of memory"),
@@ -77,7 +81,9 @@ def test_a_device_without_room_for_one_sample_is_an_error(monkeypatch, blobs):
 
 def test_other_errors_are_not_taken_for_it(monkeypatch, blobs):
     error = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
-    monkeypatch.setattr(Trainer, "_losses", with_room_for(10, Trainer._losses, error))
+    monkeypatch.setattr(
+        Gradients, "_losses", with_room_for(10, Gradients._losses, error)
+    )
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
         quick(3).fit(blobs[0])
 

@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 import torch
 
-from skdepict import DEPICTClustering, _initialization, _trainer
+from skdepict import DEPICTClustering, _gradients, _initialization, _trainer
 
 
 class _Patched(DEPICTClustering):
@@ -55,4 +55,4 @@ class WithoutPrior(_Patched):
 class WithCleanGradient(_Patched):
     """Lets the reconstruction loss move its own targets, the clean hidden layers."""
 
-    changes = ((_trainer.Trainer, "_encode_clean", _encode_with_gradient),)
+    changes = ((_gradients.Gradients, "_encode_clean", _encode_with_gradient),)
