@@ -30,6 +30,7 @@ class Gradients:
 
     Attributes
     ----------
+    model : ClusteringModel
     decoder_only : bool
         Whether the encoder is to get no gradients of the reconstruction loss.
     noise : torch.Generator
@@ -37,7 +38,7 @@ class Gradients:
     """
 
     def __init__(self, model, samples, plan, prior, processes):
-        self._model = model
+        self.model = model
         self._samples = samples
         self._plan = plan
         self._prior = prior.float().to(samples.device)
@@ -116,7 +117,7 @@ class Gradients:
 
     def _losses(self, phase, x, targets):
         """Weighted reconstruction loss and KL(Q || P) of one batch."""
-        network, assignment = self._model.autoencoder, self._model.assignment
+        network, assignment = self.model.autoencoder, self.model.assignment
         weight = {"pretrain": 1.0, "initialise": 0.0}.get(
             phase, self._plan.reconstruction_weight
         )
@@ -155,7 +156,7 @@ class Gradients:
 
     @torch.no_grad()
     def _encode_clean(self, x):
-        return self._model.autoencoder.encode(x, no_corruption)
+        return self.model.autoencoder.encode(x, no_corruption)
 
 
 def _without_mean_gradient(embedding):

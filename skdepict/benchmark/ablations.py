@@ -26,8 +26,8 @@ def _sharpened(probabilities, prior, form, mass):
     return torch.nn.functional.normalize(probabilities.square(), p=1, dim=1)
 
 
-def _encode_with_gradient(trainer, x):
-    return trainer.model.autoencoder.encode(x, lambda layer: layer)
+def _encode_with_gradient(gradients, x):
+    return gradients.model.autoencoder.encode(x, lambda layer: layer)
 
 
 ONE_GRAPH = (_initialization, "WHITENINGS", (0.6,))

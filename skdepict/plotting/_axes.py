@@ -1,0 +1,16 @@
+"""What displays share."""
+
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+MAX_LEGEND = 20  # More colours than these nobody can tell apart.
+
+
+def new_axes(display, ax):
+    """The axes to draw on; new ones if there are none."""
+    check_matplotlib_support(f"{type(display).__name__}.plot")
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        _, ax = plt.subplots(layout="constrained")
+    display.ax_, display.figure_ = ax, ax.figure
+    return ax

@@ -1,0 +1,90 @@
+"""The tree of merges."""
+
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import check_is_fitted
+
+from skdepict.plotting._axes import new_axes
+
+
+class DendrogramDisplay:
+    """The last merges of a tree of clusters.
+
+    Use :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    linkage : ndarray of shape (n_samples - 1, 4)
+        As :func:`scipy.cluster.hierarchy.linkage` returns it.
+    n_clusters : int
+        Where the tree is cut.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(self, linkage, n_clusters):
+        self.linkage = linkage
+        self.n_clusters = n_clusters
+
+    @classmethod
+    def from_estimator(cls, estimator, *, n_leaves=30, ax=None):
+        """Draw the tree of a fitted model.
+
+        Parameters
+        ----------
+        estimator : PathIntegralClustering
+            Fitted.
+        n_leaves : int, default=30
+            How many clusters are drawn at the bottom.
+        ax : matplotlib Axes, default=None
+            Where to draw; by default a new figure.
+
+        Returns
+        -------
+        display : DendrogramDisplay
+            With what was drawn.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_is_fitted(estimator)
+        display = cls(estimator.linkage_matrix(), estimator.n_clusters_)
+        return display.plot(n_leaves=n_leaves, ax=ax)
+
+    def plot(self, *, n_leaves=30, ax=None):
+        """Draw the tree, with a colour for each cluster and a line at the cut.
+
+        Parameters
+        ----------
+        n_leaves : int, default=30
+            How many clusters are drawn at the bottom.
+        ax : matplotlib Axes, default=None
+            Where to draw; by default a new figure.
+
+        Returns
+        -------
+        display : DendrogramDisplay
+            With what was drawn.
+        """
+        from scipy.cluster.hierarchy import dendrogram
+
+        ax = new_axes(self, ax)
+        heights = self.linkage[:, 2]
+        k = self.n_clusters
+        # Between the last merge inside a cluster and the first one between two.
+        above = heights[-(k - 1)] if k > 1 else heights[-1] * 1.05
+        below = heights[-k] if k <= len(heights) else 0.0
+        cut = (above + below) / 2
+        dendrogram(
+            self.linkage,
+            p=max(n_leaves, k),
+            truncate_mode="lastp",
+            color_threshold=cut,
+            above_threshold_color="0.4",
+            leaf_font_size=7,
+            ax=ax,
+        )
+        ax.axhline(cut, color="black", lw=0.8, ls="--")
+        ax.set(ylabel="log of the fall in affinity", xlabel="samples of each branch")
+        ax.tick_params(axis="x", labelrotation=90)
+        return self

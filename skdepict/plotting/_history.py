@@ -1,0 +1,118 @@
+"""The losses of a fit."""
+
+import numpy as np
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import check_is_fitted
+
+GROUND = "0.92"
+
+TERMS = {
+    "reconstruction": "reconstruction loss",
+    "clustering": "KL(Q || P)",
+    "prior_divergence": "KL(f || u)",
+    "target_change": "change of Q",
+}
+
+
+class TrainingHistoryDisplay:
+    """Every term of the loss, epoch by epoch, with the phases marked.
+
+    Use :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    history : list of dict
+        The `history_` of a fitted model.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes
+        A panel for each term.
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(self, history):
+        self.history = history
+
+    @classmethod
+    def from_estimator(cls, estimator, *, figure=None):
+        """Draw the history of a fitted model.
+
+        Parameters
+        ----------
+        estimator : DEPICTClustering
+            Fitted.
+        figure : matplotlib Figure, default=None
+            Where to draw; by default a new one.
+
+        Returns
+        -------
+        display : TrainingHistoryDisplay
+            With what was drawn.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_is_fitted(estimator)
+        return cls(estimator.history_).plot(figure=figure)
+
+    def plot(self, figure=None):
+        """Draw the terms; those that are zero throughout are left out.
+
+        Parameters
+        ----------
+        figure : matplotlib Figure, default=None
+            Where to draw; by default a new one.
+
+        Returns
+        -------
+        display : TrainingHistoryDisplay
+            With what was drawn.
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        import matplotlib.pyplot as plt
+
+        terms = [
+            term
+            for term in TERMS
+            if any(record.get(term, 0) for record in self.history)
+        ]
+        if not terms:
+            raise ValueError(
+                "There is nothing to draw: no epoch was trained. Fit with fit_epochs "
+                "or max_iter above 0."
+            )
+        if figure is None:
+            figure = plt.figure(
+                figsize=(6.4, 0.6 + 1.5 * len(terms)), layout="constrained"
+            )
+        self.figure_ = figure
+        self.axes_ = figure.subplots(len(terms), 1, sharex=True, squeeze=False)[:, 0]
+        for ax, term in zip(self.axes_, terms, strict=True):
+            values = [record.get(term, np.nan) or np.nan for record in self.history]
+            ax.semilogy(np.arange(1, len(values) + 1), values, ".-", ms=4, lw=1)
+            ax.set_ylabel(TERMS[term], fontsize=9)
+            ax.grid(alpha=0.3)
+        self._mark_phases()
+        self.axes_[-1].set_xlabel("epoch")
+        return self
+
+    def _mark_phases(self):
+        phases = [(record["phase"], record.get("round")) for record in self.history]
+        starts = [
+            i for i, phase in enumerate(phases) if i == 0 or phase != phases[i - 1]
+        ]
+        ends = [*starts[1:], len(phases)]
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            name, n_round = phases[start]
+            if n_round and phases[-1][1] > 1:
+                name = f"{name} {n_round}"
+            for ax in self.axes_:
+                if number % 2 == 0:
+                    ax.axvspan(start + 0.5, end + 0.5, color=GROUND, zorder=0, lw=0)
+            self.axes_[0].annotate(
+                name,
+                ((start + end + 1) / 2, 1.02),
+                xycoords=("data", "axes fraction"),
+                ha="center",
+                fontsize=9,
+            )
+        self.axes_[0].set_xlim(0.5, len(phases) + 0.5)

@@ -1,0 +1,149 @@
+"""The images of each cluster."""
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import check_is_fitted
+
+
+class ClusterImagesDisplay:
+    """The most and the least certain images of each cluster, a row for each.
+
+    Use :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_clusters, 2, n_images, height, width[, n_channels])
+        The most and the least certain ones; NaN where a cluster has fewer.
+    sizes : ndarray of shape (n_clusters,)
+        The samples of each cluster.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes, of shape (n_clusters, 2)
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(self, images, sizes):
+        self.images = images
+        self.sizes = sizes
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, n_images=10, figure=None):
+        """Draw images of each cluster of a fitted model.
+
+        Parameters
+        ----------
+        estimator : DEPICTClustering
+            Fitted to images.
+        X : array-like
+            Images, or their flattened rows.
+        n_images : int, default=10
+            How many of each cluster, most and least certain each.
+        figure : matplotlib Figure, default=None
+            Where to draw; by default a new one.
+
+        Returns
+        -------
+        display : ClusterImagesDisplay
+            With what was drawn.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_is_fitted(estimator)
+        layout = estimator._input_format.layout
+        if layout.kind != "image":
+            raise ValueError(
+                f"The model was fitted to samples of shape {layout.shape}, which are "
+                "no images. Fit it with image_shape, or to images."
+            )
+        probabilities = estimator.predict_proba(X)
+        images = layout.arrange(np.asarray(X).reshape(len(probabilities), -1))
+        return cls.from_predictions(
+            np.moveaxis(images, 1, -1), probabilities, n_images=n_images, figure=figure
+        )
+
+    @classmethod
+    def from_predictions(cls, images, probabilities, *, n_images=10, figure=None):
+        """Draw images by the probabilities of their clusters.
+
+        Parameters
+        ----------
+        images : array-like of shape (n_samples, height, width) or (n_samples, height, \
+                width, n_channels)
+            What is drawn.
+        probabilities : array-like of shape (n_samples, n_clusters)
+            As `predict_proba` returns them.
+        n_images : int, default=10
+            How many of each cluster, most and least certain each.
+        figure : matplotlib Figure, default=None
+            Where to draw; by default a new one.
+
+        Returns
+        -------
+        display : ClusterImagesDisplay
+            With what was drawn.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_predictions")
+        images, probabilities = np.asarray(images), np.asarray(probabilities)
+        check_consistent_length(images, probabilities)
+        labels, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        n_clusters = probabilities.shape[1]
+        chosen = np.full((n_clusters, 2, n_images, *images.shape[1:]), np.nan)
+        for cluster in range(n_clusters):
+            members = np.flatnonzero(labels == cluster)
+            members = members[np.argsort(-certainty[members], kind="stable")]
+            for row, order in enumerate((members, members[::-1])):
+                shown = images[order[:n_images]]
+                chosen[cluster, row, : len(shown)] = shown
+        sizes = np.bincount(labels, minlength=n_clusters)
+        return cls(chosen, sizes).plot(figure=figure)
+
+    def plot(self, figure=None):
+        """Draw the images.
+
+        Parameters
+        ----------
+        figure : matplotlib Figure, default=None
+            Where to draw; by default a new one.
+
+        Returns
+        -------
+        display : ClusterImagesDisplay
+            With what was drawn.
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        import matplotlib.pyplot as plt
+
+        n_clusters, _, n_images, height, width = self.images.shape[:5]
+        if figure is None:
+            side = 0.42 * n_images
+            lines = n_clusters * 0.42 * height / width
+            figure = plt.figure(figsize=(2 * side + 1.6, lines + 0.7))
+        self.figure_ = figure
+        self.axes_ = figure.subplots(n_clusters, 2, squeeze=False)
+        low, high = np.nanmin(self.images), np.nanmax(self.images)
+        for cluster, row in enumerate(self.axes_):
+            for ax, images in zip(row, self.images[cluster], strict=True):
+                strip = np.concatenate(list(images), axis=1)
+                if strip.ndim == 3 and strip.shape[-1] not in (3, 4):
+                    strip = strip[..., 0]
+                if strip.ndim == 3:
+                    strip = np.nan_to_num((strip - low) / ((high - low) or 1.0), nan=1)
+                    ax.imshow(strip)
+                else:
+                    ax.imshow(strip, cmap="gray_r", vmin=low, vmax=high)
+                ax.set(xticks=[], yticks=[])
+                ax.spines[:].set_visible(False)
+            row[0].set_ylabel(
+                f"{cluster}\n({self.sizes[cluster]:,})",
+                rotation=0,
+                ha="right",
+                va="center",
+                fontsize=8,
+            )
+        self.axes_[0, 0].set_title("most certain", fontsize=10)
+        self.axes_[0, 1].set_title("least certain", fontsize=10)
+        figure.subplots_adjust(
+            left=0.09, right=0.99, bottom=0.01, top=0.94, wspace=0.04, hspace=0.06
+        )
+        return self
