@@ -33,6 +33,22 @@ DATA_DIR = Path(
 )
 
 
+def pytest_addoption(parser):
+    """Add an option to repeat some tests more often."""
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="try bad input and faults as often as docs/reliability.rst says",
+    )
+
+
+@pytest.fixture
+def n_of(request):
+    """How often to try something: the first number, or with --thorough the second."""
+    thorough = request.config.getoption("--thorough")
+    return lambda usual, many: many if thorough else usual
+
+
 def load_real(name, keys=("X", "y")):
     """Arrays of a benchmark set, or a skip that says what is missing."""
     path = DATA_DIR / f"{name}.npz"
