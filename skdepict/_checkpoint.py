@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from skdepict._files import write_whole
+from skdepict._files import parse_json, write_whole
 from skdepict._processes import N_COMPARED
 
 VERSION = 1
@@ -55,15 +55,15 @@ class Checkpoints:
         """
         from safetensors import safe_open
 
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             return None
         with self.guarded():
             with safe_open(os.fspath(self.path), framework="numpy") as file:
                 metadata = file.metadata()
                 names = file.keys()
                 arrays = {name: file.get_tensor(name) for name in names}
-            content = json.loads(metadata["skdepict checkpoint"])
+            content = parse_json(metadata["skdepict checkpoint"])
             if content["version"] != VERSION:
                 raise ValueError(f"version {content['version']!r} of the format")
             if metadata["digest"] != _digest(metadata["skdepict checkpoint"], arrays):

@@ -1,9 +1,15 @@
-"""Files that are complete or not there."""
+"""Files that are complete or not there, and texts of strangers."""
 
+import json
 import os
+import re
 import secrets
 from contextlib import contextmanager
 from pathlib import Path
+
+# More than 30,000 epochs write, and as Python objects 30 megabytes at most.
+MAX_VALUES = 300_000
+STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
 @contextmanager
@@ -35,3 +41,33 @@ def write_whole(path, data):
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def parse_json(text, n_more=0):
+    """Parse JSON of an unknown source in memory that is bounded.
+
+    Two bytes of a text may be a value that takes a hundred as an object.
+
+    Parameters
+    ----------
+    text : str
+    n_more : int, default=0
+        How many values are expected beyond those of any file.
+
+    Returns
+    -------
+    content : object
+
+    Raises
+    ------
+    ValueError
+        If the text is no JSON, or may have too many values.
+    """
+    outside = STRING.sub("", text)
+    n_values = sum(map(outside.count, ",[{"))
+    if n_values > MAX_VALUES + n_more:
+        raise ValueError(
+            f"its JSON may have {n_values:,} values, and {MAX_VALUES + n_more:,} are "
+            "the most that is parsed"
+        )
+    return json.loads(text)

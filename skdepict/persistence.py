@@ -7,6 +7,7 @@ in it is pickled, so a stranger's file can be opened.
 
 import copy
 import json
+import math
 import os
 import warnings
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 
 from skdepict._data import InputFormat, Layout, Scaling
 from skdepict._depict import DEPICTClustering
-from skdepict._files import write_whole
+from skdepict._files import parse_json, write_whole
 from skdepict._model import ClusteringModel
 from skdepict.networks._build import construct, order_in_memory
 
@@ -54,6 +55,8 @@ def save(model, path):
     ------
     NotFittedError
         If the model has not been fitted.
+    ValueError
+        If `history_` is longer than `load` would parse, after some 30,000 epochs.
 
     Warns
     -----
@@ -101,7 +104,9 @@ def save(model, path):
     for name, tensor in model.network_.state_dict().items():
         arrays[f"network {name}"] = tensor.numpy(force=True)
     arrays = {name: np.require(a, requirements="C") for name, a in arrays.items()}
-    write_whole(path, to_bytes(arrays, metadata={"skdepict": json.dumps(content)}))
+    text = json.dumps(content)
+    parse_json(text, arrays["shift"].size)  # What could not be opened is not written.
+    write_whole(path, to_bytes(arrays, metadata={"skdepict": text}))
 
 
 def load(path, *, network=None):
@@ -163,7 +168,8 @@ def _read(path):
 
     with safe_open(os.fspath(path), framework="numpy") as file:
         metadata = file.metadata() or {}
-        content = json.loads(metadata["skdepict"])
+        n_features = math.prod(file.get_slice("shift").get_shape())
+        content = parse_json(metadata["skdepict"], n_features)
         version = content["version"]
         if not isinstance(version, int) or version < 1:
             raise ValueError(f"version {version!r}")

@@ -19,6 +19,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 import skdepict
+from skdepict import _files
 from skdepict.persistence import VERSION, ModelFileError
 
 from .conftest import quick
@@ -65,6 +66,22 @@ def test_what_is_loaded_is_what_was_saved(kind, few_digits, tmp_path):
     np.testing.assert_array_equal(*shifts)
     # A new fit starts from the same parameters.
     np.testing.assert_array_equal(loaded.fit(X).labels_, model.labels_)
+
+
+def test_as_many_names_as_features(blobs, tmp_path, monkeypatch):
+    monkeypatch.setattr(_files, "MAX_VALUES", 200)
+    names = [f'the "{i}", in [m], {{or}} \\' for i in range(300)]
+    X = pd.DataFrame(np.tile(blobs[0], 30), columns=names)
+    quick(3, fit_epochs=2, max_iter=1).fit(X).save(tmp_path / "model.skdepict")
+    loaded = skdepict.load(tmp_path / "model.skdepict")
+    assert loaded.feature_names_in_.tolist() == names
+
+
+def test_what_could_not_be_opened_is_not_written(fitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(_files, "MAX_VALUES", 50)
+    with pytest.raises(ValueError, match="the most that is parsed"):
+        fitted.save(tmp_path / "model.skdepict")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_new_process_can_open_the_file(fitted, few_digits, tmp_path):
