@@ -245,11 +245,13 @@ def test_ctrl_c_keeps_the_checkpoint(few_digits, tmp_path):
 
 
 FIT = """
+import signal
 import sys
 import numpy as np, torch
 from sklearn.datasets import load_digits
 from skdepict import DEPICTClustering, _progress
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # Even in the background.
 torch.set_num_threads(1)
 _progress.SECONDS_BETWEEN_CHECKPOINTS = 0.0
 model = DEPICTClustering(
@@ -268,18 +270,21 @@ def start(folder, labels):
     return process
 
 
-def test_kill_9_at_random_moments(tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_signals_at_random_moments(sent, tmp_path, n_of):
     expected = tmp_path / "expected.npy"
     process, begun = start("", expected), time.perf_counter()
     assert process.wait(timeout=300) == 0
     seconds = time.perf_counter() - begun
     labels, folder = tmp_path / "labels.npy", tmp_path / "checkpoints"
     generator = np.random.default_rng(0)
-    for _ in range(4):
+    for _ in range(n_of(4, 30)):
         process = start(folder, labels)
         time.sleep(generator.uniform(0, seconds / 2))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.send_signal(sent)
+        if process.wait(timeout=300) == 0:
+            # It had come to its end, or, interrupted, made a model of what it had.
+            assert np.load(labels).shape == (600,)
     assert start(folder, labels).wait(timeout=300) == 0
     np.testing.assert_array_equal(np.load(labels), np.load(expected))
     assert not list(folder.iterdir())
