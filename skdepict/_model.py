@@ -66,18 +66,19 @@ def inference_batch(n_features):
     return min(max(n_samples, PADDED_ROWS), INFERENCE_BATCH)
 
 
-@torch.inference_mode()
-def embed_all(model, samples):
-    """Clean embedding of all samples in bounded batches.
+def embed_batches(model, samples):
+    """Clean embeddings of all samples, batch by batch.
 
     Parameters
     ----------
     model : ClusteringModel
     samples : Samples
 
-    Returns
-    -------
-    embedding : tensor of shape (n_samples, embedding_dim)
+    Yields
+    ------
+    place : slice
+        Which samples these are.
+    embedding : tensor of shape (batch_size, embedding_dim)
         On the device of the samples, float32.
 
     Warns
@@ -86,21 +87,49 @@ def embed_all(model, samples):
         If the device has no memory for a batch; halves of it are taken then.
     """
     model.eval()
-    batches, start, size = [], 0, inference_batch(samples.n_features)
+    start, size = 0, inference_batch(samples.n_features)
     while start < len(samples):
+        place = slice(start, start + size)
         try:
-            batch = samples.batch(slice(start, start + size))
-            batches.append(_embed_padded(model, batch))
+            embedding = _embed_padded(model, samples.batch(place))
         except Exception as error:
             if not is_out_of_memory(error) or size <= PADDED_ROWS:
                 raise
             size = size // 2 // PADDED_ROWS * PADDED_ROWS
             warn_of_memory(f"{size} samples at a time are embedded")
         else:
+            yield place, embedding
             start += size
-    return torch.cat(batches)
 
 
+@torch.inference_mode()
+def embed_all(model, samples):
+    """Clean embedding of all samples: a tensor of shape (n_samples, embedding_dim)."""
+    shape = (len(samples), model.assignment.in_features)
+    embedding = torch.empty(shape, dtype=torch.float32, device=samples.device)
+    for place, batch in embed_batches(model, samples):
+        embedding[place] = batch
+    return embedding
+
+
+@torch.inference_mode()
+def assign_all(model, samples):
+    """Softmax prediction P for all samples, as `assign` makes it of embeddings.
+
+    Only a batch of them is embedded at any time.
+    """
+    n_clusters = model.assignment.out_features
+    probabilities = torch.empty(
+        (len(samples), n_clusters),
+        dtype=torch.float64,
+        device=double_precision_device(samples.device),
+    )
+    for place, embedding in embed_batches(model, samples):
+        probabilities[place] = assign(model, embedding)
+    return probabilities
+
+
+@torch.inference_mode()
 def _embed_padded(model, batch):
     n = len(batch)
     missing = -n % PADDED_ROWS

@@ -10,7 +10,7 @@ from skdepict._data import VALUES_AT_ONCE, InputFormat, Samples
 from skdepict._device import resolve_device
 from skdepict._model import (
     ClusteringModel,
-    assign,
+    assign_all,
     decode_all,
     embed_all,
     inference_batch,
@@ -176,6 +176,13 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _embed(self, X):
         """Check and embed X; return a CPU tensor and the dtype that results take."""
+        return self._of_parts(X, embed_all)
+
+    def _probabilities(self, X):
+        """Check X and predict; return a CPU tensor and the dtype that results take."""
+        return self._of_parts(X, assign_all)
+
+    def _of_parts(self, X, function):
         check_is_fitted(self)
         device = resolve_device(self.device)
         rows, _ = check_rows(self, X, self._input_format.sample_shape)
@@ -183,17 +190,12 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         # What is held scaled at once is bounded, in whole batches.
         batch = inference_batch(rows.shape[1])
         step = max(VALUES_AT_ONCE // rows.shape[1] // batch * batch, batch)
-        embedding = []
+        parts = []
         for start in range(0, len(rows), step):
             share = slice(start, min(start + step, len(rows)))
             samples = Samples(rows, self._input_format, device, share)
-            embedding.append(embed_all(model, samples).cpu())
-        return torch.cat(embedding), float_dtype(rows)
-
-    def _probabilities(self, X):
-        """Check X and predict; return a CPU tensor and the dtype that results take."""
-        embedding, dtype = self._embed(X)
-        return assign(self.network_, embedding), dtype
+            parts.append(function(model, samples).cpu())
+        return torch.cat(parts), float_dtype(rows)
 
     @property
     def _n_features_out(self):

@@ -21,7 +21,13 @@ from skdepict._initialization import (
     path_integral_labels,
     size_divergence,
 )
-from skdepict._model import assign, double_precision_device, embed_all
+from skdepict._model import (
+    assign,
+    assign_all,
+    double_precision_device,
+    embed_all,
+    embed_batches,
+)
 from skdepict._objectives import prior_divergence, target_distribution
 from skdepict._plan import SCHEDULES, WARM_UP
 from skdepict._progress import Epoch, Journal, Progress, Round
@@ -287,7 +293,7 @@ class Trainer:
     def _target_distribution(self, average):
         with average.applied():
             self.processes.average_buffers(self.model)
-            probabilities = assign(self.model, embed_all(self.model, self.samples))
+            probabilities = assign_all(self.model, self.samples)
         mass = self.processes.sum(probabilities.sum(dim=0))
         return target_distribution(
             probabilities, self._prior, self.plan.target_form, mass
@@ -318,11 +324,7 @@ class Trainer:
             Starting labels for another round; None if there is to be none.
         """
         plan, outcome = self.plan, self.outcome
-        own = embed_all(self.model, self.samples)
-        self._check_spread(own)
-        found = assign(self.model, own).argmax(dim=1)
-        sizes = self.processes.sum(found.bincount(minlength=plan.n_clusters))
-        divergence = size_divergence(sizes.cpu().numpy(), self._frequencies)
+        divergence = size_divergence(self._sizes(), self._frequencies)
         if best is None or divergence < best.divergence:
             state = copy.deepcopy(self.model.state_dict())
             best = Round(outcome.n_rounds, divergence, state, outcome.converged)
@@ -337,8 +339,7 @@ class Trainer:
             return best, None
 
         def find_labels():
-            is_own = self.labelled is self.samples
-            points = own.cpu().numpy() if is_own else self._embedding()
+            points = self._embedding()
             labels, new_divergence = path_integral_labels(
                 points, plan.n_clusters, self._frequencies, self.samples.device
             )
@@ -422,12 +423,26 @@ class Trainer:
                 break
         self.events.end_phase()
 
-    def _check_spread(self, embedding):
+    @torch.inference_mode()
+    def _sizes(self):
+        """The number of samples of each cluster; an error if none can be told apart."""
+        device = self.samples.device
+        sizes = torch.zeros(self.plan.n_clusters, dtype=torch.int64, device=device)
+        n_units = self.model.assignment.in_features
+        lowest = torch.full((n_units,), math.inf, dtype=torch.float32, device=device)
+        highest = -lowest
+        for _, embedding in embed_batches(self.model, self.samples):
+            found = assign(self.model, embedding).argmax(dim=1)
+            sizes += found.bincount(minlength=len(sizes)).to(device)
+            lowest = torch.minimum(lowest, embedding.amin(dim=0))
+            highest = torch.maximum(highest, embedding.amax(dim=0))
+        self._check_spread(-self.processes.max(-lowest), self.processes.max(highest))
+        return self.processes.sum(sizes).cpu().numpy()
+
+    def _check_spread(self, lowest, highest):
         """Refuse to return an embedding of which nothing can be told apart."""
         if self.plan.n_clusters == 1 or not self.outcome.history:
             return
-        highest = self.processes.max(embedding.amax(dim=0))
-        lowest = -self.processes.max(-embedding.amin(dim=0))
         if (highest - lowest).max() < COLLAPSED:
             raise FloatingPointError(
                 "The embedding of all samples has collapsed to one point. Use a "
@@ -465,4 +480,4 @@ class Trainer:
         )
         logger.info(message)
         if self.plan.verbose and self.processes.rank == 0:
-            print(message)
+            print(message, flush=True)
