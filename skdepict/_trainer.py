@@ -42,6 +42,7 @@ MAX_RISE = 5e-4  # nats; cluster sizes that are 3 % off
 # by so much more. Smaller gains are chance.
 NEARER = 0.9
 LEAST_GAIN = 5e-4  # nats
+MAX_SCREENED = 10_000
 # An embedding, from -1 to 1, in which no unit deviates by as much is one point.
 COLLAPSED = 1e-4
 
@@ -340,6 +341,8 @@ class Trainer:
 
         def find_labels():
             points = self._embedding()
+            if self._is_hopeless(points, needed):
+                return None
             labels, new_divergence = path_integral_labels(
                 points, plan.n_clusters, self._frequencies, self.samples.device
             )
@@ -353,6 +356,22 @@ class Trainer:
         except KeyboardInterrupt:
             self._note_interrupt()
             return best, None
+
+    def _is_hopeless(self, points, needed):
+        """Whether labels of a part of many points are too far from the prior.
+
+        A whole graph of them takes minutes.
+        """
+        if len(points) <= 2 * MAX_SCREENED:
+            return False
+        generator = np.random.default_rng(self.plan.seed)
+        chosen = generator.choice(len(points), MAX_SCREENED, replace=False)
+        _, divergence = path_integral_labels(
+            points[chosen], self.plan.n_clusters, self._frequencies, self.samples.device
+        )
+        # Sizes of a part differ by chance, by so much in the mean.
+        by_chance = (self.plan.n_clusters - 1) / (2 * MAX_SCREENED)
+        return divergence - by_chance > needed
 
     def _epochs(
         self,

@@ -53,6 +53,19 @@ def test_no_other_round_where_there_is_no_reason_for_it(monkeypatch, few_digits)
     assert len(asked) == 1
 
 
+def test_many_points_get_a_graph_only_where_a_part_of_them_gives_hope(
+    monkeypatch, few_digits
+):
+    images, y = few_digits
+    monkeypatch.setattr(_trainer, "MAX_SCREENED", 100)
+    asked = offer(monkeypatch, y, 10.0)
+    assert quick(10).fit(images).n_rounds_ == 1
+    assert asked == [(100, 64)]
+    asked = offer(monkeypatch, y, 0.0)
+    assert quick(10).fit(images).n_rounds_ == 2
+    assert asked == [(100, 64), (300, 64)]
+
+
 def test_a_round_that_leads_away_from_the_prior_is_undone(monkeypatch, few_digits):
     images, _ = few_digits
     expected = quick(10, max_rounds=1).fit(images)
