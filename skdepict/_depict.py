@@ -531,7 +531,7 @@ class DEPICTClustering(
         self.converged_ = outcome.converged
         embedding = processes.gather(embed_all(model, samples))
         self.labels_ = assign(model, embedding).argmax(dim=1).numpy()
-        self.embedding_ = embedding.numpy().astype(float_dtype(rows))
+        self.embedding_ = embedding.numpy().astype(float_dtype(rows), copy=False)
         self.cluster_centers_ = class_means(self.embedding_, self.labels_, n_clusters)
         self._warn_of(outcome)
         events.end()

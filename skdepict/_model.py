@@ -17,6 +17,7 @@ from skdepict._noise import no_corruption
 INFERENCE_BATCH = 1024
 INFERENCE_VALUES = 2**24
 PADDED_ROWS = 32
+ASSIGNED_ROWS = 2**16
 
 
 class ClusteringModel(nn.Module):
@@ -181,8 +182,14 @@ def assign(model, embedding):
         tensor.detach().to(device).double()
         for tensor in (model.assignment.weight, model.assignment.bias)
     )
-    logits = functional.linear(embedding.to(device).double(), weight, bias)
-    return logits.softmax(dim=1)
+    shape = (len(embedding), model.assignment.out_features)
+    probabilities = torch.empty(shape, dtype=torch.float64, device=device)
+    # Of an embedding in double precision, only a part is held at any time.
+    parts = (tensor.split(ASSIGNED_ROWS) for tensor in (embedding, probabilities))
+    for part, place in zip(*parts, strict=True):
+        logits = functional.linear(part.to(device).double(), weight, bias)
+        place.copy_(logits.softmax(dim=1))
+    return probabilities
 
 
 def double_precision_device(device):

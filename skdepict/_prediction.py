@@ -54,7 +54,7 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             Rows sum to 1; the largest entry of a row is at its label.
         """
         probabilities, dtype = self._probabilities(X)
-        return probabilities.numpy().astype(dtype)
+        return probabilities.numpy().astype(dtype, copy=False)
 
     def transform(self, X):
         """Embed samples.
@@ -71,7 +71,7 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             other samples it is passed with.
         """
         embedding, dtype = self._embed(X)
-        return embedding.numpy().astype(dtype)
+        return embedding.numpy().astype(dtype, copy=False)
 
     def inverse_transform(self, X):
         """Decode embeddings into samples.
