@@ -259,6 +259,7 @@ def test_forged_checkpoints(n_of, few_digits, checkpoint, monkeypatch):
 
     check()
     print(outcomes)
+    assert outcomes["refused"] > 0
 
 
 def test_small_pieces_of_json_take_no_memory(fitted, tmp_path):
