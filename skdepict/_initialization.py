@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy import sparse
 from scipy.special import rel_entr
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -251,9 +252,12 @@ def class_means(points, labels, n_clusters):
 
 def class_sums(points, labels, n_clusters):
     """The sum, and the number, of the points of each label; as for `class_means`."""
-    sums = np.zeros((n_clusters, points.shape[1]), dtype=points.dtype)
-    np.add.at(sums, labels, points)
-    return sums, np.bincount(labels, minlength=n_clusters)
+    places = labels, np.arange(len(labels))
+    members = sparse.csr_array(
+        (np.ones(len(labels), dtype=points.dtype), places),
+        shape=(n_clusters, len(labels)),
+    )
+    return members @ points, np.bincount(labels, minlength=n_clusters)
 
 
 def mean_of_sums(sums, counts):

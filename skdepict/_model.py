@@ -17,7 +17,8 @@ from skdepict._noise import no_corruption
 INFERENCE_BATCH = 1024
 INFERENCE_VALUES = 2**24
 PADDED_ROWS = 32
-ASSIGNED_ROWS = 2**16
+# Values of an embedding, or of probabilities, that are held in float64 at once.
+ASSIGNED_VALUES = 2**22
 
 
 class ClusteringModel(nn.Module):
@@ -184,8 +185,8 @@ def assign(model, embedding):
     )
     shape = (len(embedding), model.assignment.out_features)
     probabilities = torch.empty(shape, dtype=torch.float64, device=device)
-    # Of an embedding in double precision, only a part is held at any time.
-    parts = (tensor.split(ASSIGNED_ROWS) for tensor in (embedding, probabilities))
+    n_rows = max(1, ASSIGNED_VALUES // max(embedding.shape[1], shape[1]))
+    parts = (tensor.split(n_rows) for tensor in (embedding, probabilities))
     for part, place in zip(*parts, strict=True):
         logits = functional.linear(part.to(device).double(), weight, bias)
         place.copy_(logits.softmax(dim=1))

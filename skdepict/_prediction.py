@@ -38,7 +38,7 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         labels : ndarray of shape (n_samples,)
             The most probable cluster of each sample.
         """
-        return self._probabilities(X)[0].argmax(dim=1).numpy()
+        return self._of_parts(X, _labels, np.int64)
 
     def predict_proba(self, X):
         """Predict the probability of each cluster for each sample.
@@ -53,8 +53,7 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         probabilities : ndarray of shape (n_samples, n_clusters)
             Rows sum to 1; the largest entry of a row is at its label.
         """
-        probabilities, dtype = self._probabilities(X)
-        return probabilities.numpy().astype(dtype, copy=False)
+        return self._of_parts(X, assign_all)
 
     def transform(self, X):
         """Embed samples.
@@ -70,8 +69,7 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             The clean pathway's embedding. The row of a sample does not depend on the
             other samples it is passed with.
         """
-        embedding, dtype = self._embed(X)
-        return embedding.numpy().astype(dtype, copy=False)
+        return self._of_parts(X, embed_all)
 
     def inverse_transform(self, X):
         """Decode embeddings into samples.
@@ -121,8 +119,7 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             Mean log-probability of the samples' clusters: 0 if all are certain, below
             otherwise. Compare it at equal `n_clusters` only.
         """
-        probabilities, _ = self._probabilities(X)
-        return probabilities.amax(dim=1).log().mean().item()
+        return float(self._of_parts(X, _certainty, np.float64).mean())
 
     def save(self, path):
         """Write the fitted model to one file that :func:`skdepict.load` opens.
@@ -174,32 +171,52 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         export_onnx(self, path)
 
-    def _embed(self, X):
-        """Check and embed X; return a CPU tensor and the dtype that results take."""
-        return self._of_parts(X, embed_all)
+    def _of_parts(self, X, function, dtype=None):
+        """Check X, and put together what a function makes of parts of the samples.
 
-    def _probabilities(self, X):
-        """Check X and predict; return a CPU tensor and the dtype that results take."""
-        return self._of_parts(X, assign_all)
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape that `fit` saw, or their flattened rows.
+        function : callable
+            Takes the model and Samples; returns a tensor with a row for each.
+        dtype : dtype, default=None
+            Of the result; None for the one that suits X.
 
-    def _of_parts(self, X, function):
+        Returns
+        -------
+        result : ndarray of shape (n_samples, ...)
+        """
         check_is_fitted(self)
         device = resolve_device(self.device)
         rows, _ = check_rows(self, X, self._input_format.sample_shape)
         model = self.network_.to(device)
-        # What is held scaled at once is bounded, in whole batches.
+        # What is held at once of samples and results is bounded, in whole batches.
         batch = inference_batch(rows.shape[1])
-        step = max(VALUES_AT_ONCE // rows.shape[1] // batch * batch, batch)
-        parts = []
+        n_values = max(rows.shape[1], self.n_clusters_, self._n_features_out)
+        step = max(VALUES_AT_ONCE // n_values // batch * batch, batch)
+        result = None
         for start in range(0, len(rows), step):
             share = slice(start, min(start + step, len(rows)))
             samples = Samples(rows, self._input_format, device, share)
-            parts.append(function(model, samples).cpu())
-        return torch.cat(parts), float_dtype(rows)
+            part = function(model, samples).cpu().numpy()
+            if result is None:
+                shape = (len(rows), *part.shape[1:])
+                result = np.empty(shape, dtype or float_dtype(rows))
+            result[share] = part
+        return result
 
     @property
     def _n_features_out(self):
         return self.network_.assignment.in_features
+
+
+def _labels(model, samples):
+    return assign_all(model, samples).argmax(dim=1)
+
+
+def _certainty(model, samples):
+    return assign_all(model, samples).amax(dim=1).log()
 
 
 def float_dtype(rows):

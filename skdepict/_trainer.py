@@ -217,14 +217,7 @@ class Trainer:
         """Phase 2, second part: the softmax layer starts at the means of the labels."""
         n_clusters = self.plan.n_clusters
         if labels_are_given(self.plan.init):
-            # Of all samples, so that each process looks at its own.
-            own = embed_all(self.model, self.samples).cpu().double().numpy()
-            sums, counts = class_sums(own, labels[self._share], n_clusters)
-            sums, counts = (
-                self.processes.sum(torch.from_numpy(part)).numpy()
-                for part in (sums, counts)
-            )
-            centers = mean_of_sums(sums, counts)
+            centers = self._means_of_all(labels)
         else:
             centers = self.processes.from_first(
                 lambda: class_means(self._points(), labels, n_clusters)
@@ -232,6 +225,24 @@ class Trainer:
         self.model.set_centers(
             torch.as_tensor(centers, dtype=torch.float32, device=self.samples.device)
         )
+
+    @torch.inference_mode()
+    def _means_of_all(self, labels):
+        """The means of given labels: of all samples, each process of its own."""
+        n_clusters, n_units = self.plan.n_clusters, self.model.assignment.in_features
+        own = labels[self._share]
+        sums = np.zeros((n_clusters, n_units))
+        counts = np.zeros(n_clusters, dtype=np.int64)
+        for place, embedding in embed_batches(self.model, self.samples):
+            points = embedding.cpu().double().numpy()
+            of_batch = class_sums(points, own[place], n_clusters)
+            sums += of_batch[0]
+            counts += of_batch[1]
+        sums, counts = (
+            self.processes.sum(torch.from_numpy(part)).numpy()
+            for part in (sums, counts)
+        )
+        return mean_of_sums(sums, counts)
 
     def _points(self):
         """The embedding that labels were just found in, or the present one."""

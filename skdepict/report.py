@@ -16,13 +16,14 @@ from string import Template
 from zipfile import BadZipFile
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from skdepict._depict import DEPICTClustering
 from skdepict._files import replaced
-from skdepict._model import assign
+from skdepict._model import assign, embed_all
 from skdepict._validation import check_rows
 
 N_SHOWN = 12  # samples of each cluster, most and least certain each
@@ -87,16 +88,15 @@ def make_report(model, X, *, max_points=MAX_POINTS, random_state=0):
         raise ValueError(f"max_points={max_points} must be at least 1.")
     check_is_fitted(model)
     rows, _ = check_rows(model, X, model._input_format.sample_shape)
-    embedding = model._embed(X)[0]
-    certainty, labels = (
-        part.numpy() for part in assign(model.network_, embedding).max(dim=1)
-    )
+    embedding = model._of_parts(X, embed_all)
+    probabilities = assign(model.network_, torch.from_numpy(embedding))
+    certainty, labels = (part.numpy() for part in probabilities.max(dim=1))
     thumbnails = _Thumbnails(model._input_format, rows)
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         facts=_facts(model, labels, certainty),
         clusters=_clusters(model, labels, certainty, thumbnails),
         map=_map(
-            *(embedding.numpy(), labels, certainty, model.n_clusters_),
+            *(embedding, labels, certainty, model.n_clusters_),
             *(thumbnails, max_points, random_state),
         ),
         sizes=_figure(lambda figure: _draw_sizes(model, labels, figure), (7, 2.6)),

@@ -300,6 +300,8 @@ def test_speed_suite_measures_everything(digits, tmp_path, monkeypatch, capsys):
     joint = {name: value["joint phase", name] for name in ("skdepict", "plain loop")}
     ratio = joint["skdepict"] / joint["plain loop"]
     assert value["joint phase", "ratio"] == pytest.approx(ratio)
+    ratio = value["samples from", "a memory map"] / value["samples from", "memory"]
+    assert value["samples from", "ratio"] == pytest.approx(ratio)
     assert "| fit | peak memory |" in (tmp_path / "speed.md").read_text()
     assert (tmp_path / "speed.png").read_bytes()[:4] == b"\x89PNG"
 

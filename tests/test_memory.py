@@ -1,14 +1,20 @@
 """How much memory a fit takes, in processes of their own."""
 
+import json
+import math
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from .conftest import quick
+
 pytest.importorskip("resource", reason="peak memory is known on Unix only")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
 SIDE = 40
-BUFFERS_MIB = 64
+# What does not grow with the data: parts that are read, scaled or converted at a time.
+BUFFERS_MIB, PARTS_MIB = 64, 150
 SCRIPT = """
 import sys
 import numpy as np
@@ -62,3 +68,127 @@ def test_memory_maps_take_no_memory_beyond_their_pages(path):
     assert growth["map"] < pages + BUFFERS_MIB
     # The check that this can be seen at all: the array and its scaled copy.
     assert growth["memory"] > pages + BUFFERS_MIB + 20
+
+
+GROWTH = """
+import json, sys
+import numpy as np
+import torch
+from skdepict import DEPICTClustering
+
+def resident_mib(what):
+    with open("/proc/self/status") as file:
+        (line,) = (line for line in file if line.startswith(what))
+    return int(line.split()[1]) / 1024
+
+torch.set_num_threads(1)
+method, shape, dtype, parameters = json.loads(sys.argv[1])
+rng = np.random.default_rng(0)
+groups = np.arange(shape[0]) % 4
+X = rng.integers(0, 60, shape, dtype=np.uint8)
+X += rng.integers(0, 190, (4, *shape[1:]), dtype=np.uint8)[groups]
+X = X.astype(dtype, copy=False)
+labels = np.arange(shape[0]) % parameters["n_clusters"]
+parameters = {"fit_epochs": 1, "max_iter": 1, "max_rounds": 1} | parameters
+
+def model(n_samples):
+    given = {"init": labels[:n_samples], "learning_rate": 1e-6}
+    return DEPICTClustering(
+        random_state=0, **(parameters if "init" in parameters else given | parameters)
+    )
+
+# What the first calls load is not to count.
+n_few = 600
+fitted = model(n_few).fit(X[:n_few])
+fitted.predict(X[:n_few])
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")
+before = resident_mib("VmRSS")
+model(len(X)).fit(X) if method == "fit" else getattr(fitted, method)(X)
+n_weights = sum(weights.numel() for weights in fitted.network_.parameters())
+print(resident_mib("VmHWM") - before, n_weights)
+"""
+
+
+def grown_mib(method, shape, dtype="uint8", **parameters):
+    """By how much a call raises the resident memory; and the number of weights."""
+    arguments = json.dumps([method, shape, dtype, parameters])
+    command = [sys.executable, "-W", "ignore", "-c", GROWTH, arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    grown, n_weights = run.stdout.split()
+    return float(grown), int(n_weights)
+
+
+MANY = (60_000, 8)
+FITS = {
+    "clusters": (MANY, "uint8", {"n_clusters": 100}),
+    "embedding": (MANY, "uint8", {"embedding_dim": 512}),
+    "table": ((40_000, 600), "float64", {}),
+    "images": ((30_000, 32, 32), "uint8", {"network": "dense"}),
+    "images of floats": ((30_000, 32, 32), "float32", {"network": "dense"}),
+    "batch": ((8192, 32, 32), "uint8", {"batch_size": 4096}),
+    "search": ((10_000, 28, 28), "uint8", {"init": "path-integral"}),
+}
+
+
+@linux
+@pytest.mark.parametrize("case", FITS)
+def test_fit_keeps_to_the_documented_memory(case):
+    shape, dtype, given = FITS[case]
+    parameters = {"n_clusters": 4, "embedding_dim": 4, "batch_size": 256} | given
+    grown, n_weights = grown_mib("fit", shape, dtype, **parameters)
+    n_samples, n_values = shape[0], math.prod(shape[1:])
+    k, e = parameters["n_clusters"], parameters["embedding_dim"]
+    is_copied = dtype != "uint8" or len(shape) == 2
+    n_searched = n_samples if "init" in given else 0
+    bound = (
+        is_copied * 4 * n_values * n_samples
+        + (36 * k + 4 * e + 24) * n_samples
+        + (12 * n_values + 6000) * n_searched
+        + 60 * n_values * parameters["batch_size"]
+        + 28 * n_weights
+    ) / 2**20
+    print(f"{case}: {grown:.0f} MiB, bound {bound:.0f} + {BUFFERS_MIB}")
+    assert grown < bound + BUFFERS_MIB
+    # A bound far above what is needed would tell nobody anything.
+    assert bound < 2 * grown + BUFFERS_MIB
+
+
+PREDICTIONS = {
+    "predict": (MANY, "uint8", {"n_clusters": 500}, 8),
+    "predict_proba": (MANY, "uint8", {"n_clusters": 500}, 4 * 500),
+    "predict_proba in double precision": (
+        MANY,
+        "float64",
+        {"n_clusters": 500},
+        8 * 500,
+    ),
+    "transform": (MANY, "uint8", {"embedding_dim": 512}, 4 * 512),
+    "transform a table": ((40_000, 600), "float32", {}, 4 * 4),
+    "predict images": ((30_000, 32, 32), "float32", {}, 8),
+    "score": (MANY, "uint8", {"n_clusters": 500}, 8),
+}
+
+
+@linux
+@pytest.mark.parametrize("case", PREDICTIONS)
+def test_predictions_keep_to_the_documented_memory(case):
+    shape, dtype, given, result_bytes = PREDICTIONS[case]
+    parameters = {"n_clusters": 4, "embedding_dim": 4} | given
+    grown, _ = grown_mib(case.split()[0], shape, dtype, **parameters)
+    bound = result_bytes * shape[0] / 2**20
+    print(f"{case}: {grown:.0f} MiB, bound {bound:.0f} + {PARTS_MIB}")
+    assert grown < bound + PARTS_MIB
+
+
+def test_one_sample_and_a_million():
+    """A row's label does not depend on how many come with it."""
+    X = np.random.default_rng(0).normal(size=(1_000_000, 2)).astype(np.float32)
+    X[:, 0] += 5 * (np.arange(len(X)) % 3)
+    model = quick(3).fit(X[:300])
+    labels = model.predict(X)
+    assert labels.shape == (len(X),)
+    for row in (0, 1, 123_456, len(X) - 1):
+        assert model.predict(X[row : row + 1]) == labels[row]
+    assert model.predict_proba(X[-1:]).shape == (1, 3)
+    assert model.transform(X[-1:]).shape == (1, model.embedding_.shape[1])

@@ -1,5 +1,7 @@
 """Networks: geometry, the protocol, and modules of the user's own."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -13,9 +15,16 @@ from skdepict.networks import (
     DenseAutoencoder,
     SequenceAutoencoder,
     SigmoidConvAutoencoder,
+    _convolutions,
 )
 from skdepict.networks._base import initialise_weights
 from skdepict.networks._build import check_protocol
+from skdepict.networks._convolutions import (
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+)
 
 from .conftest import quick
 
@@ -184,3 +193,79 @@ def test_sigmoid_conv_learns_the_starting_labels_and_its_own_targets(few_digits)
 def test_clean_pathway_changes_nothing():
     x = torch.rand(3, 4)
     assert no_corruption(x) is x
+
+
+LAYERS = {
+    "series": (Conv1d(3, 5, 5, 2, 2), (3, 17)),
+    "images": (Conv2d(3, 5, (4, 5), 2, (0, 2)), (3, 8, 13)),
+    "images, one channel": (Conv2d(1, 5, 3, padding=1), (1, 6, 6)),
+    "series, transposed": (ConvTranspose1d(3, 5, 5, 2, 2), (3, 9)),
+    "images, transposed": (ConvTranspose2d(3, 5, (5, 4), 2, (2, 0)), (3, 9, 6)),
+    "images, to odd sides": (ConvTranspose2d(3, 5, 2, 2, output_padding=1), (3, 4, 4)),
+}
+TORCHS = {
+    Conv1d: nn.Conv1d.forward,
+    Conv2d: nn.Conv2d.forward,
+    ConvTranspose1d: nn.ConvTranspose1d.forward,
+    ConvTranspose2d: nn.ConvTranspose2d.forward,
+}
+
+
+def gradients(layer, forward, x, n_threads=1):
+    """Output, and gradients of the input, the weights and the biases."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        x = x.clone().requires_grad_()
+        output = forward(layer, x)
+        towards = torch.linspace(-1, 1, output.numel()).view(output.shape)
+        wanted = [x, layer.weight, layer.bias]
+        found = torch.autograd.grad(output, wanted, towards.to(output.dtype))
+        return [output.detach(), *found]
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("case", LAYERS)
+@pytest.mark.parametrize("windows_bytes", [1, 1500, 4_000_000])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_convolutions_have_the_gradients_of_torch(
+    case, windows_bytes, channels_last, monkeypatch
+):
+    monkeypatch.setattr(_convolutions, "WINDOWS_BYTES", windows_bytes)
+    layer, shape = LAYERS[case]
+    layer = copy.deepcopy(layer).double()
+    x = torch.rand((7, *shape), generator=torch.Generator().manual_seed(0)).double()
+    if channels_last:
+        x = x.movedim(1, -1).contiguous().movedim(-1, 1)
+    ours = gradients(layer, type(layer).forward, x)
+    theirs = gradients(layer, TORCHS[type(layer)], x)
+    for our, their in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(our, their)
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_convolutions_have_the_gradients_of_torch_in_half_precision(case):
+    layer, shape = LAYERS[case]
+    x = torch.rand((7, *shape), generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ours = gradients(layer, type(layer).forward, x)
+    for our, their in zip(ours, gradients(layer, TORCHS[type(layer)], x), strict=True):
+        scale = their.abs().max()
+        torch.testing.assert_close(
+            our.float() / scale, their / scale, atol=0.02, rtol=0
+        )
+
+
+@pytest.mark.parametrize("n_read", [1, 50])
+@pytest.mark.parametrize("side", [3, 8, 16, 28])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_gradients_of_convolutions_do_not_depend_on_threads(n_read, side, dtype):
+    layer = Conv2d(n_read, 50, 3, 2, 1).to(dtype, memory_format=torch.channels_last)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand((100, n_read, side, side), generator=generator).to(dtype)
+    one, two, three = (
+        gradients(layer, Conv2d.forward, x, n_threads) for n_threads in (1, 2, 3)
+    )
+    assert all(map(torch.equal, one, two))
+    assert all(map(torch.equal, one, three))

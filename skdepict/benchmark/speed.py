@@ -8,6 +8,8 @@ cost grows.
 import time
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -26,6 +28,7 @@ COPIED_BYTES = 2**28
 REPEATS = 7
 # Enough for a stable mean; the reference has no phases to go through.
 TIMED_EPOCHS, TIMED_SAMPLES = 3, 10_000
+MAPPED_SAMPLES = 30_000
 
 
 class Quiet:
@@ -112,6 +115,7 @@ def measure_speed(data_dir, sizes):
         With `COLUMNS`.
     """
     measurements = [ceilings, partial(phases, data_dir), partial(reference, data_dir)]
+    measurements.append(partial(from_a_file, data_dir))
     measurements.append(partial(time_to_accuracy, data_dir))
     for method in OTHERS:
         package = method.partition("-")[0]
@@ -293,6 +297,26 @@ def reference(data_dir):
         ("joint phase", "skdepict", ours, "samples/s"),
         ("joint phase", "plain loop", plain, "samples/s"),
         ("joint phase", "ratio", ours / plain, ""),
+    ]
+
+
+def from_a_file(data_dir):
+    """Samples a second of the joint phase from memory and from a memory map."""
+    X, y = (array[:MAPPED_SAMPLES] for array in load_set(GROWTH_SET, data_dir))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "X.npy"
+        np.save(path, X)
+        # In turns: the machine's speed changes.
+        places = {"memory": X, "a memory map": np.load(path, mmap_mode="r")}
+        speeds: dict[str, list[float]] = {place: [] for place in places}
+        for _ in range(2):
+            for place, samples in places.items():
+                speeds[place].append(joint_phase(samples, y)[1])
+    mean = {place: np.mean(speeds[place]) for place in places}
+    ratio = mean["a memory map"] / mean["memory"]
+    return [
+        *(("samples from", place, mean[place], "samples/s") for place in places),
+        ("samples from", "ratio", ratio, ""),
     ]
 
 

@@ -6,6 +6,12 @@ from typing import Any
 from torch import nn
 
 from skdepict.networks._base import Autoencoder
+from skdepict.networks._convolutions import (
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+)
 
 N_MAPS = 50
 # Strided layers are added until the maps are no larger than the paper's 13x13.
@@ -54,8 +60,8 @@ def strided_autoencoder(dimensions, input_shape, embedding_dim, output):
     encoder, decoder : list of torch.nn.Module
         In the order they are run.
     """
-    convolution = {1: nn.Conv1d, 2: nn.Conv2d}[dimensions]
-    transposed = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d}[dimensions]
+    convolution: Any = {1: Conv1d, 2: Conv2d}[dimensions]
+    transposed: Any = {1: ConvTranspose1d, 2: ConvTranspose2d}[dimensions]
     channels, *sides = input_shape
     encoder: list[nn.Module] = []
     decoder: list[nn.Module] = []

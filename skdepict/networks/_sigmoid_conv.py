@@ -6,6 +6,7 @@ from torch import nn
 
 from skdepict._objectives import binary_reconstruction_loss
 from skdepict.networks._base import Autoencoder
+from skdepict.networks._convolutions import Conv2d, ConvTranspose2d
 
 N_MAPS = 64
 
@@ -34,17 +35,17 @@ class SigmoidConvAutoencoder(Autoencoder):
         same: dict[str, Any] = {"kernel_size": 3, "padding": 1}
         halve: dict[str, Any] = {"kernel_size": 2, "stride": 2}
         encoder = [
-            _block(nn.Conv2d(channels, N_MAPS, **same), N_MAPS),
-            _block(nn.Conv2d(N_MAPS, N_MAPS, **same), N_MAPS),
-            _block(nn.Conv2d(N_MAPS, 1, **same), 1),
-            _block(nn.Conv2d(1, 1, **halve), 1).append(nn.Flatten()),
+            _block(Conv2d(channels, N_MAPS, **same), N_MAPS),
+            _block(Conv2d(N_MAPS, N_MAPS, **same), N_MAPS),
+            _block(Conv2d(N_MAPS, 1, **same), 1),
+            _block(Conv2d(1, 1, **halve), 1).append(nn.Flatten()),
         ]
-        up = nn.ConvTranspose2d(1, 1, output_padding=odd_sides, **halve)
+        up = ConvTranspose2d(1, 1, output_padding=odd_sides, **halve)
         decoder = [
             _block(up, 1).insert(0, nn.Unflatten(1, code_shape)),
-            _block(nn.Conv2d(1, N_MAPS, **same), N_MAPS),
-            _block(nn.Conv2d(N_MAPS, N_MAPS, **same), N_MAPS),
-            _block(nn.Conv2d(N_MAPS, channels, **same), channels),
+            _block(Conv2d(1, N_MAPS, **same), N_MAPS),
+            _block(Conv2d(N_MAPS, N_MAPS, **same), N_MAPS),
+            _block(Conv2d(N_MAPS, channels, **same), channels),
         ]
         super().__init__(encoder, decoder)
 

@@ -1,0 +1,145 @@
+"""Convolutions with the same gradients at any number of threads."""
+
+import math
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+# Of the windows that are laid out at a time: what stays in a processor's cache.
+WINDOWS_BYTES = 4_000_000
+
+
+class _ReproducibleConvolution(nn.modules.conv._ConvNd):
+    """Makes training on a processor use `_Convolution`.
+
+    For the gradient of the weights torch splits a batch by threads, and rounds
+    otherwise with another number of them; training makes such differences larger.
+    """
+
+    def forward(self, x):
+        """Convolve maps of shape (batch_size, n_channels, *sides)."""
+        if x.device.type != "cpu" or not torch.is_grad_enabled():
+            return super().forward(x)
+        weight, bias = self.weight, self.bias
+        if torch.is_autocast_enabled("cpu"):
+            dtype = torch.get_autocast_dtype("cpu")
+            x, weight = x.to(dtype), weight.to(dtype)
+            bias = None if bias is None else bias.to(dtype)
+        geometry = (self.stride, self.padding, self.output_padding)
+        return _Convolution.apply(x, weight, bias, self.transposed, geometry)
+
+
+class Conv1d(_ReproducibleConvolution, nn.Conv1d):
+    """Convolution along series."""
+
+
+class Conv2d(_ReproducibleConvolution, nn.Conv2d):
+    """Convolution of images."""
+
+
+class ConvTranspose1d(_ReproducibleConvolution, nn.ConvTranspose1d):  # type: ignore[misc]
+    """Transposed convolution along series."""
+
+
+class ConvTranspose2d(_ReproducibleConvolution, nn.ConvTranspose2d):  # type: ignore[misc]
+    """Transposed convolution of images."""
+
+
+class _Convolution(torch.autograd.Function):
+    """torch's convolution, but for the gradient of the weights."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, transposed, geometry):
+        """Convolve; geometry is (stride, padding, output_padding)."""
+        ctx.save_for_backward(x, weight)
+        ctx.transposed, ctx.geometry = transposed, geometry
+        stride, padding, output_padding = geometry
+        return torch.convolution(
+            x, weight, bias, stride, padding, (1,), transposed, output_padding, 1
+        )
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        """Gradients of x, the weights and the biases."""
+        x, weight = ctx.saved_tensors
+        stride, padding, output_padding = ctx.geometry
+        of_x = of_weight = of_bias = None
+        if ctx.needs_input_grad[0]:
+            of_x, _, _ = torch.ops.aten.convolution_backward(
+                gradient,
+                x,
+                weight,
+                None,
+                stride,
+                padding,
+                (1,),
+                ctx.transposed,
+                output_padding,
+                1,
+                (True, False, False),
+            )
+        if ctx.needs_input_grad[1]:
+            read, seen = (gradient, x) if ctx.transposed else (x, gradient)
+            of_weight = weight_gradient(read, seen, weight, stride, padding)
+        if ctx.needs_input_grad[2]:
+            of_bias = gradient.sum(dim=(0, *range(2, gradient.ndim)))
+        return of_x, of_weight, of_bias, None, None
+
+
+def weight_gradient(read, seen, weight, stride, padding):
+    """Gradient of the weights: what was seen times the windows it was seen in.
+
+    The windows of so many samples as `WINDOWS_BYTES` hold are laid out as rows of a
+    matrix. One matrix product adds up their positions, whose order does not depend on
+    the number of threads.
+
+    Parameters
+    ----------
+    read : tensor of shape (batch_size, n_read, *sides)
+        What windows move over: the input, or of a transposed convolution the gradient
+        of its output.
+    seen : tensor of shape (batch_size, n_seen, *positions)
+        One value for each window: the gradient of the output, or of a transposed
+        convolution the input.
+    weight : tensor of shape (n_seen, n_read, *kernel_size)
+        Gives shape and type.
+    stride, padding : tuple of int
+        For each side.
+
+    Returns
+    -------
+    gradient : tensor of the shape of weight
+    """
+    n_seen, n_read, *kernel_size = weight.shape
+    n_samples, positions = len(seen), seen.shape[2:]
+    borders = [0, 0]
+    for width in reversed(padding):
+        borders += [width, width]
+    # Channels last, so that a window is a few runs of values beside each other.
+    cells = functional.pad(read.movedim(1, -1), borders).contiguous()
+    of_sample, *of_sides, of_channel = cells.stride()
+    of_positions = [
+        step * length for step, length in zip(stride, of_sides, strict=True)
+    ]
+    windows = cells.as_strided(
+        (n_samples, *positions, *kernel_size, n_read),
+        (of_sample, *of_positions, *of_sides, of_channel),
+    )
+    rows = seen.movedim(1, -1).reshape(n_samples, -1, n_seen)
+    n_columns = math.prod(kernel_size) * n_read
+    n_at_once = WINDOWS_BYTES // (rows.shape[1] * n_columns * read.element_size())
+    n_at_once = min(max(n_at_once, 1), n_samples)
+    laid_out = windows.new_empty((n_at_once, *windows.shape[1:]))
+    # Half precision would lose what later parts add.
+    precision = torch.promote_types(weight.dtype, torch.float32)
+    total = torch.zeros((n_seen, n_columns), dtype=precision)
+    for some_rows, some in zip(
+        rows.split(n_at_once), windows.split(n_at_once), strict=True
+    ):
+        columns = laid_out[: len(some)].copy_(some).view(-1, n_columns)
+        total += some_rows.reshape(-1, n_seen).t() @ columns
+    gradient = total.view(n_seen, *kernel_size, n_read).movedim(-1, 1)
+    return gradient.to(weight.dtype)
