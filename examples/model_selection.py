@@ -6,13 +6,14 @@ The number of clusters, and the noise.
 
 Each scorer of `skdepict.metrics` picks the setting that it scores highest in a grid
 search. The classes, which the search never sees, then judge the picks by the accuracy
-(ACC) of a fit to all samples. The first 2,000 samples of each file, and the digits that
-come with scikit-learn::
+(ACC) of a fit to all samples. At most 2,000 samples of each file, drawn at random, and
+the digits that come with scikit-learn::
 
-    python examples/model_selection.py usps11000.npz fashion_mnist_test.npz
+    python examples/model_selection.py usps11000.npz pendigits.npz
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import numpy as np
@@ -34,16 +35,18 @@ def data_sets(files):
 
 
 def as_images(X):
-    if X.ndim == 2 and np.sqrt(X.shape[1]) % 1 == 0:
-        return X.reshape(len(X), *[int(np.sqrt(X.shape[1]))] * 2)
+    side = math.isqrt(X.shape[1])
+    if X.ndim == 2 and side >= 8 and side**2 == X.shape[1]:
+        return X.reshape(len(X), side, side)
     return X
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("files", nargs="*", help=".npz files with images X and y")
+    parser.add_argument("files", nargs="*", help=".npz files with X and y")
     for name, X, y in data_sets(parser.parse_args().files):
-        X, y = as_images(X[:N_SAMPLES]), y[:N_SAMPLES]
+        chosen = np.random.default_rng(0).permutation(len(X))[:N_SAMPLES]
+        X, y = as_images(X[chosen]), y[chosen]
         search = GridSearchCV(
             DEPICTClustering(random_state=0),
             GRID,
@@ -58,7 +61,7 @@ def main():
             )
             for setting in settings
         ]
-        print(f"\n{name}: {len(X)} images, {len(np.unique(y))} classes")
+        print(f"\n{name}: {len(X)} samples, {len(np.unique(y))} classes")
         for number, setting in enumerate(settings):
             scores = ", ".join(
                 f"{scorer} {search.cv_results_[f'mean_test_{scorer}'][number]:.3f}"

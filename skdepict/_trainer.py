@@ -18,11 +18,9 @@ from skdepict._initialization import (
     labels_are_given,
     mean_of_sums,
     order_by_prior,
-    path_integral_labels,
     size_divergence,
 )
 from skdepict._model import (
-    assign,
     assign_all,
     double_precision_device,
     embed_all,
@@ -31,6 +29,7 @@ from skdepict._model import (
 from skdepict._objectives import prior_divergence, target_distribution
 from skdepict._plan import SCHEDULES, WARM_UP
 from skdepict._progress import Epoch, Journal, Progress, Round
+from skdepict._rounds import labels_to_go_on, most_to_go_on, sizes_and_spread
 
 logger = logging.getLogger("skdepict")
 
@@ -38,11 +37,6 @@ logger = logging.getLogger("skdepict")
 # samples that clusters lose to each other step by step do not come back.
 MAX_GROWTH = 1.4
 MAX_RISE = 5e-4  # nats; cluster sizes that are 3 % off
-# New starting labels must be nearer to the prior than the network's by this factor and
-# by so much more. Smaller gains are chance.
-NEARER = 0.9
-LEAST_GAIN = 5e-4  # nats
-MAX_SCREENED = 10_000
 # An embedding, from -1 to 1, in which no unit deviates by as much is one point.
 COLLAPSED = 1e-4
 
@@ -321,8 +315,6 @@ class Trainer:
     def _judge_round(self, best):
         """Compare a round with the best one, and look for labels to start another from.
 
-        Clusters that the first graph had mixed up may lie apart in the embedding.
-
         Parameters
         ----------
         best : Round or None
@@ -336,7 +328,9 @@ class Trainer:
             Starting labels for another round; None if there is to be none.
         """
         plan, outcome = self.plan, self.outcome
-        divergence = size_divergence(self._sizes(), self._frequencies)
+        sizes, spread = sizes_and_spread(self.model, self.samples, self.processes)
+        self._check_spread(spread)
+        divergence = size_divergence(sizes, self._frequencies)
         if best is None or divergence < best.divergence:
             state = copy.deepcopy(self.model.state_dict())
             best = Round(outcome.n_rounds, divergence, state, outcome.converged)
@@ -346,43 +340,23 @@ class Trainer:
             or self._progress.stopped
             or outcome.n_rounds == plan.max_rounds
         )
-        needed = NEARER * divergence - LEAST_GAIN
+        needed = most_to_go_on(divergence)
         if last or not by_path_integral or needed < 0:
             return best, None
 
         def find_labels():
             points = self._embedding()
-            if self._is_hopeless(points, needed):
-                return None
-            labels, new_divergence = path_integral_labels(
-                points, plan.n_clusters, self._frequencies, self.samples.device
+            labels = labels_to_go_on(
+                points, plan, self._frequencies, needed, self.samples.device
             )
-            if new_divergence > needed:
-                return None
-            self._last_points = points
-            return labels if plan.prior is None else order_by_prior(labels, plan.prior)
+            self._last_points = None if labels is None else points
+            return labels
 
         try:
             return best, self.processes.from_first(find_labels)
         except KeyboardInterrupt:
             self._note_interrupt()
             return best, None
-
-    def _is_hopeless(self, points, needed):
-        """Whether labels of a part of many points are too far from the prior.
-
-        A whole graph of them takes minutes.
-        """
-        if len(points) <= 2 * MAX_SCREENED:
-            return False
-        generator = np.random.default_rng(self.plan.seed)
-        chosen = generator.choice(len(points), MAX_SCREENED, replace=False)
-        _, divergence = path_integral_labels(
-            points[chosen], self.plan.n_clusters, self._frequencies, self.samples.device
-        )
-        # Sizes of a part differ by chance, by so much in the mean.
-        by_chance = (self.plan.n_clusters - 1) / (2 * MAX_SCREENED)
-        return divergence - by_chance > needed
 
     def _epochs(
         self,
@@ -453,27 +427,11 @@ class Trainer:
                 break
         self.events.end_phase()
 
-    @torch.inference_mode()
-    def _sizes(self):
-        """The number of samples of each cluster; an error if none can be told apart."""
-        device = self.samples.device
-        sizes = torch.zeros(self.plan.n_clusters, dtype=torch.int64, device=device)
-        n_units = self.model.assignment.in_features
-        lowest = torch.full((n_units,), math.inf, dtype=torch.float32, device=device)
-        highest = -lowest
-        for _, embedding in embed_batches(self.model, self.samples):
-            found = assign(self.model, embedding).argmax(dim=1)
-            sizes += found.bincount(minlength=len(sizes)).to(device)
-            lowest = torch.minimum(lowest, embedding.amin(dim=0))
-            highest = torch.maximum(highest, embedding.amax(dim=0))
-        self._check_spread(-self.processes.max(-lowest), self.processes.max(highest))
-        return self.processes.sum(sizes).cpu().numpy()
-
-    def _check_spread(self, lowest, highest):
+    def _check_spread(self, spread):
         """Refuse to return an embedding of which nothing can be told apart."""
         if self.plan.n_clusters == 1 or not self.outcome.history:
             return
-        if (highest - lowest).max() < COLLAPSED:
+        if spread < COLLAPSED:
             raise FloatingPointError(
                 "The embedding of all samples has collapsed to one point. Use a "
                 f"learning_rate below {self.plan.learning_rate:g} or another network, "

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from skdepict import DEPICTClustering, _checkpoint, _progress, _trainer
+from skdepict import DEPICTClustering, _checkpoint, _progress, _rounds
 from skdepict._checkpoint import CheckpointError
 
 from .conftest import quick
@@ -89,7 +89,7 @@ def test_a_second_round_is_gone_on_with(monkeypatch, few_digits, tmp_path):
     def path_integral_labels(points, n_clusters, prior, device):
         return y % 5, 0.0
 
-    monkeypatch.setattr(_trainer, "path_integral_labels", path_integral_labels)
+    monkeypatch.setattr(_rounds, "path_integral_labels", path_integral_labels)
     parameters = {"fit_epochs": 3, "max_iter": 2, "max_rounds": 3}
     expected = quick(5, **parameters).fit(images)
     assert expected.n_rounds_ == 3

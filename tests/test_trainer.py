@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from skdepict import DEPICTClustering, _trainer
+from skdepict import DEPICTClustering, _rounds, _trainer
 from skdepict._average import WeightAverage
 from skdepict._callbacks import FitEvents
 
@@ -24,7 +24,7 @@ def offer(monkeypatch, labels, divergence):
         asked.append(points.shape)
         return labels, divergence
 
-    monkeypatch.setattr(_trainer, "path_integral_labels", path_integral_labels)
+    monkeypatch.setattr(_rounds, "path_integral_labels", path_integral_labels)
     return asked
 
 
@@ -57,7 +57,7 @@ def test_many_points_get_a_graph_only_where_a_part_of_them_gives_hope(
     monkeypatch, few_digits
 ):
     images, y = few_digits
-    monkeypatch.setattr(_trainer, "MAX_SCREENED", 100)
+    monkeypatch.setattr(_rounds, "MAX_SCREENED", 100)
     asked = offer(monkeypatch, y, 10.0)
     assert quick(10).fit(images).n_rounds_ == 1
     assert asked == [(100, 64)]
@@ -298,7 +298,7 @@ def test_an_interrupt_between_rounds_keeps_the_first(monkeypatch, few_digits):
     def path_integral_labels(points, n_clusters, prior, device):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_trainer, "path_integral_labels", path_integral_labels)
+    monkeypatch.setattr(_rounds, "path_integral_labels", path_integral_labels)
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         model = quick(10, tol=1.0).fit(images)
     assert not model.converged_
