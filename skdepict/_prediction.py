@@ -193,7 +193,8 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         model = self.network_.to(device)
         # What is held at once of samples and results is bounded, in whole batches.
         batch = inference_batch(rows.shape[1])
-        n_values = max(rows.shape[1], self.n_clusters_, self._n_features_out)
+        assignment = model.assignment
+        n_values = max(rows.shape[1], assignment.in_features, assignment.out_features)
         step = max(VALUES_AT_ONCE // n_values // batch * batch, batch)
         result = None
         for start in range(0, len(rows), step):

@@ -5,7 +5,9 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
 from sklearn.decomposition import PCA
+from torch.utils.data import TensorDataset
 
 from skdepict import PathIntegralClustering
 from skdepict.plotting import (
@@ -61,6 +63,21 @@ def test_embedding_takes_any_reducer_and_a_part_of_the_samples(fitted):
     np.testing.assert_array_equal(few.points, again.points)
 
 
+@pytest.mark.parametrize("reducer", ["tsne", "pca"])
+@pytest.mark.parametrize("shape", [(1, 5), (1, 1), (2, 5), (2, 1), (30, 1)])
+def test_the_smallest_embeddings_can_be_drawn(shape, reducer):
+    embedding = np.random.default_rng(0).random(shape)
+    display = drawn(
+        EmbeddingDisplay.from_predictions(
+            embedding, np.arange(len(embedding)) % 2, reducer=reducer
+        )
+    )
+    assert display.points.shape == (len(embedding), 2)
+    assert np.isfinite(display.points).all()
+    if shape[1] == 1:
+        np.testing.assert_array_equal(display.points[:, 0], embedding[:, 0])
+
+
 def test_many_groups_are_named_in_place():
     rng = np.random.default_rng(0)
     display = drawn(
@@ -100,6 +117,21 @@ def test_images_are_in_the_order_of_certainty(fitted, few_digits):
             shown = display.images[cluster, row, 0, ..., 0]
             candidates = images[members[certainty == certainty[best]]]
             assert any(np.array_equal(shown, image) for image in candidates)
+
+
+def test_images_are_drawn_from_a_file(fitted, few_digits, tmp_path):
+    images, _ = few_digits
+    np.save(tmp_path / "images.npy", images)
+    from_memory = ClusterImagesDisplay.from_estimator(fitted, images)
+    for X in (
+        tmp_path / "images.npy",
+        np.load(tmp_path / "images.npy", mmap_mode="r"),
+        TensorDataset(torch.from_numpy(images)),
+        images.reshape(300, 64),
+    ):
+        display = drawn(ClusterImagesDisplay.from_estimator(fitted, X))
+        np.testing.assert_array_equal(display.images, from_memory.images)
+        np.testing.assert_array_equal(display.sizes, from_memory.sizes)
 
 
 def test_small_clusters_and_colours_can_be_drawn():

@@ -167,8 +167,14 @@ class EmbeddingDisplay:
         if len(embedding) > max_samples:
             chosen = generator.choice(len(embedding), max_samples, replace=False)
             embedding, values = embedding[chosen], values[chosen]
-        points = _reducer(reducer, len(embedding), generator).fit_transform(embedding)
-        display = cls(np.asarray(points)[:, :2], values, name, continuous)
+        reduce = _reducer(reducer, len(embedding), generator).fit_transform
+        if isinstance(reducer, str) and min(embedding.shape) == 1:
+            # A line, or one point, is drawn as it is.
+            points = embedding
+        else:
+            points = np.asarray(reduce(embedding))
+        points = np.pad(points[:, :2], [(0, 0), (0, max(0, 2 - points.shape[1]))])
+        display = cls(points, values, name, continuous)
         return display.plot(ax=ax, **scatter_parameters)
 
     def plot(self, ax=None, **scatter_parameters):

@@ -5,6 +5,8 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
+from skdepict._validation import check_rows
+
 
 class ClusterImagesDisplay:
     """The most and the least certain images of each cluster, a row for each.
@@ -36,8 +38,8 @@ class ClusterImagesDisplay:
         ----------
         estimator : DEPICTClustering
             Fitted to images.
-        X : array-like
-            Images, or their flattened rows.
+        X : array-like, or what `fit` reads in parts
+            Images, or their flattened rows. Of a file only what is drawn is held.
         n_images : int, default=10
             How many of each cluster, most and least certain each.
         figure : matplotlib Figure, default=None
@@ -57,10 +59,12 @@ class ClusterImagesDisplay:
                 "no images. Fit it with image_shape, or to images."
             )
         probabilities = estimator.predict_proba(X)
-        images = layout.arrange(np.asarray(X).reshape(len(probabilities), -1))
-        return cls.from_predictions(
-            np.moveaxis(images, 1, -1), probabilities, n_images=n_images, figure=figure
-        )
+        rows, _ = check_rows(estimator, X, estimator._input_format.sample_shape)
+
+        def images_at(index):
+            return np.moveaxis(layout.arrange(rows[index]), 1, -1)
+
+        return cls(*_choose(images_at, probabilities, n_images)).plot(figure=figure)
 
     @classmethod
     def from_predictions(cls, images, probabilities, *, n_images=10, figure=None):
@@ -86,17 +90,8 @@ class ClusterImagesDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         images, probabilities = np.asarray(images), np.asarray(probabilities)
         check_consistent_length(images, probabilities)
-        labels, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
-        n_clusters = probabilities.shape[1]
-        chosen = np.full((n_clusters, 2, n_images, *images.shape[1:]), np.nan)
-        for cluster in range(n_clusters):
-            members = np.flatnonzero(labels == cluster)
-            members = members[np.argsort(-certainty[members], kind="stable")]
-            for row, order in enumerate((members, members[::-1])):
-                shown = images[order[:n_images]]
-                chosen[cluster, row, : len(shown)] = shown
-        sizes = np.bincount(labels, minlength=n_clusters)
-        return cls(chosen, sizes).plot(figure=figure)
+        chosen = _choose(images.__getitem__, probabilities, n_images)
+        return cls(*chosen).plot(figure=figure)
 
     def plot(self, figure=None):
         """Draw the images.
@@ -147,3 +142,19 @@ class ClusterImagesDisplay:
             left=0.09, right=0.99, bottom=0.01, top=0.94, wspace=0.04, hspace=0.06
         )
         return self
+
+
+def _choose(images_at, probabilities, n_images):
+    """The most and the least certain images of each cluster, and the sizes."""
+    labels, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    n_clusters = probabilities.shape[1]
+    image_shape = images_at(np.arange(1)).shape[1:]
+    chosen = np.full((n_clusters, 2, n_images, *image_shape), np.nan)
+    for cluster in range(n_clusters):
+        members = np.flatnonzero(labels == cluster)
+        members = members[np.argsort(-certainty[members], kind="stable")]
+        for row, order in enumerate((members, members[::-1])):
+            shown = order[:n_images]
+            if len(shown) > 0:
+                chosen[cluster, row, : len(shown)] = images_at(shown)
+    return chosen, np.bincount(labels, minlength=n_clusters)
