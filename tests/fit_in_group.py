@@ -48,6 +48,8 @@ def main():
         _gradients.training_precision = lambda device: nullcontext()
     elif task == "part":
         _initialization.MAX_LABELLED = 1000
+        # It takes little to have another round or not.
+        parameters["max_rounds"] = 1
     elif task == "pretrain":
         parameters |= {"dropout": 0.0, "affine_noise": False, "elastic_noise": False}
         parameters |= {"pretrain_epochs": 2, "fit_epochs": 1, "max_iter": 0}
