@@ -435,7 +435,8 @@ class Trainer:
             raise FloatingPointError(
                 "The embedding of all samples has collapsed to one point. Use a "
                 f"learning_rate below {self.plan.learning_rate:g} or another network, "
-                "and look for extreme values in X, beside which all others are alike."
+                "and look for extreme values in X, beside which all others are alike, "
+                "or for whether there are groups at all."
             )
 
     def _check_finite(self, epoch):
