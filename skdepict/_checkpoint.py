@@ -19,6 +19,20 @@ from skdepict._files import parse_json, write_whole
 from skdepict._processes import N_COMPARED
 
 VERSION = 1
+PHASES = ("pretrain", "initialise", "joint")
+MAX_COUNT = 2**31
+VALUES = {
+    "identity": str,
+    "seed": int,
+    "phase": str,
+    "n_done": int,
+    "stopped": bool,
+    "lowest": float,
+    "history": list,
+    "n_iter": int,
+    "n_rounds": int,
+    "converged": bool,
+}
 
 
 class CheckpointError(ValueError):
@@ -68,6 +82,7 @@ class Checkpoints:
                 raise ValueError(f"version {content['version']!r} of the format")
             if metadata["digest"] != _digest(metadata["skdepict checkpoint"], arrays):
                 raise ValueError("its content does not have the digest it names")
+            _check_values(content)
         if content["identity"] != self._identity:
             raise CheckpointError(
                 f"{self.path} belongs to a fit with other parameters or other data. "
@@ -117,6 +132,21 @@ class Checkpoints:
         for leftover in self.path.parent.glob(f".{self.path.name}.*"):
             leftover.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
+
+
+def _check_values(content):
+    """Refuse values of types that a fit does not write."""
+    for name, kind in VALUES.items():
+        value = content[name]
+        is_legal = type(value) is kind
+        if kind is int:
+            is_legal = is_legal and 0 <= value < MAX_COUNT
+        if not is_legal:
+            raise ValueError(f"{name} is {value!r:.80}")
+    if content["phase"] not in PHASES:
+        raise ValueError(f"phase is {content['phase']!r:.80}")
+    if not all(type(record) is dict for record in content["history"]):
+        raise ValueError("history is no list of epochs")
 
 
 def _digest(text, arrays):

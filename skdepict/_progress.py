@@ -180,14 +180,32 @@ class Journal:
             outcome.n_iter, outcome.n_rounds = content["n_iter"], content["n_rounds"]
             outcome.converged = content["converged"]
             progress.stopped = content["stopped"]
-            progress.labels = self._arrays.get("labels/")
+            if self.phase != "pretrain":
+                progress.labels = self._labels()
             if "best" in content:
-                number, divergence, converged = content["best"]
-                state = {
-                    name: tensor.to(self._noise.device)
-                    for name, tensor in self._part("best").items()
-                }
-                progress.best = Round(number, divergence, state, converged)
+                progress.best = self._best_round(*content["best"])
+
+    def _labels(self):
+        """The starting labels, which are of the samples and the clusters there are."""
+        plan, labels = self._plan, self._arrays["labels/"]
+        n_members = plan.n_samples if plan.members is None else len(plan.members)
+        if labels.shape != (n_members,) or labels.dtype.kind != "i":
+            raise ValueError(f"labels of shape {labels.shape}, type {labels.dtype}")
+        if labels.min() < 0 or labels.max() >= plan.n_clusters:
+            raise ValueError(f"labels from {labels.min()} to {labels.max()}")
+        return labels
+
+    def _best_round(self, number, divergence, converged):
+        if [type(number), type(divergence), type(converged)] != [int, float, bool]:
+            raise ValueError("the best round is none")
+        state = {
+            name: tensor.to(self._noise.device)
+            for name, tensor in self._part("best").items()
+        }
+        here = {name: tensor.shape for name, tensor in self._model.state_dict().items()}
+        if {name: tensor.shape for name, tensor in state.items()} != here:
+            raise ValueError("the weights of the best round are of another network")
+        return Round(number, divergence, state, converged)
 
     def take_up_average(self):
         """Take over the averages of the joint phase, where a fit was killed in it."""
@@ -228,6 +246,10 @@ class Journal:
         for number, parameter in enumerate(self._model.parameters()):
             state = self._part(f"optimizer/{number}", " ")
             if state:
+                shapes = {name: value.shape for name, value in state.items()}
+                moments = dict.fromkeys(("exp_avg", "exp_avg_sq"), parameter.shape)
+                if shapes != {"step": torch.Size([]), **moments}:
+                    raise ValueError(f"the state of weights {number} has {shapes}")
                 # Averages in the memory order of the weights: fused steps pair them so.
                 optimizer.state[parameter] = {
                     name: value.to(parameter.device)

@@ -89,8 +89,8 @@ def test_degenerate_data_are_clustered_or_refused(n_of):
                 error = str(refusal)
         values = X.astype(np.float64)
         if error is not None and "collapsed to one point" in error:
-            # What differs is little beside what all samples have in common.
-            assert values.std(axis=0).max() < 0.1 * values.std()
+            # They are one group, and differ less than each has differences within.
+            assert values.std(axis=0).max() < 0.5 * values.std()
             outcomes["collapsed"] += 1
             return
         if error is not None:
