@@ -245,6 +245,17 @@ def test_convolutions_have_the_gradients_of_torch(
 
 
 @pytest.mark.parametrize("case", LAYERS)
+def test_convolutions_have_gradients_of_no_samples(case):
+    layer, shape = LAYERS[case]
+    _, _, of_weights, of_biases = gradients(
+        layer, type(layer).forward, torch.zeros((0, *shape))
+    )
+    assert of_weights.shape == layer.weight.shape
+    assert not of_weights.any()
+    assert not of_biases.any()
+
+
+@pytest.mark.parametrize("case", LAYERS)
 def test_convolutions_have_the_gradients_of_torch_in_half_precision(case):
     layer, shape = LAYERS[case]
     x = torch.rand((7, *shape), generator=torch.Generator().manual_seed(0))

@@ -128,10 +128,11 @@ def weight_gradient(read, seen, weight, stride, padding):
         (n_samples, *positions, *kernel_size, n_read),
         (of_sample, *of_positions, *of_sides, of_channel),
     )
-    rows = seen.movedim(1, -1).reshape(n_samples, -1, n_seen)
+    n_positions = math.prod(positions)
+    rows = seen.movedim(1, -1).reshape(n_samples, n_positions, n_seen)
     n_columns = math.prod(kernel_size) * n_read
-    n_at_once = WINDOWS_BYTES // (rows.shape[1] * n_columns * read.element_size())
-    n_at_once = min(max(n_at_once, 1), n_samples)
+    n_at_once = WINDOWS_BYTES // (n_positions * n_columns * read.element_size())
+    n_at_once = max(min(n_at_once, n_samples), 1)
     laid_out = windows.new_empty((n_at_once, *windows.shape[1:]))
     # Half precision would lose what later parts add.
     precision = torch.promote_types(weight.dtype, torch.float32)
