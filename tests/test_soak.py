@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from skdepict import DEPICTClustering, load
 import torch
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 images = load_digits().images[:int(sys.argv[2])]
 for _ in range(int(sys.argv[1])):
     with tempfile.TemporaryDirectory() as folder:
