@@ -249,7 +249,13 @@ def fit_scaling(rows, layout, autoencoder, processes):
         return Scaling(low - start * scale, scale, constant)
     total = processes.sum(torch.as_tensor(total)).numpy()
     shift = total / (len(rows) if axis == 0 else rows.size)
-    squares = sum(np.square(rows[part] - shift).sum() for part in parts_of(rows, share))
+
+    def sum_of_squares():
+        return sum(
+            np.square(rows[part] - shift).sum() for part in parts_of(rows, share)
+        )
+
+    squares = processes.each(sum_of_squares)
     squares = processes.sum(torch.tensor(squares, dtype=torch.float64)).item()
     variance = squares / rows.size
     if not constant and variance < np.finfo(np.float64).tiny:
