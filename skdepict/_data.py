@@ -349,6 +349,11 @@ class Samples:
         """The number of values of one sample."""
         return self._format.layout.n_features
 
+    @property
+    def on_device(self):
+        """Whether all samples are on the device, and not read batch by batch."""
+        return self._stored is not None
+
     def batch(self, index):
         """Scaled float32 samples at a slice or an index tensor."""
         if self._stored is not None:

@@ -1,10 +1,13 @@
 """The gradients of one batch: what a training step computes."""
 
+from functools import partial
+
 import torch
 
+from skdepict._captured import CapturedGradients, graph_for
 from skdepict._device import is_out_of_memory, training_precision
 from skdepict._model import warn_of_memory
-from skdepict._noise import Dropout, distort, no_corruption
+from skdepict._noise import Distortion, Dropout, no_corruption
 from skdepict._objectives import (
     clustering_loss,
     squared_reconstruction_loss,
@@ -13,12 +16,12 @@ from skdepict._objectives import (
 
 
 class Gradients:
-    """Adds up the gradients of a model's weights, batch by batch.
+    """Computes the gradients of a model's weights, batch by batch.
 
     Parameters
     ----------
     model : ClusteringModel
-        Whose gradients are added to.
+        Whose weights get the gradients.
     samples : Samples
         The data, or this process's share of them, scaled, on the device of the model.
     plan : Plan
@@ -47,7 +50,11 @@ class Gradients:
         self.decoder_only = False
         self.noise = torch.Generator(samples.device)
         self.noise.manual_seed(plan.seed + processes.rank)
+        # A module of the user's own may do something else each time.
+        constant = not plan.own_network and processes.size == 1 and samples.on_device
+        self._new_graph = graph_for(samples.device) if constant else None
         self._dropout = Dropout(plan.dropout, self.noise)
+        self._distortion = Distortion(self.noise, plan.affine_noise, plan.elastic_noise)
         self._reconstruction_loss = getattr(
             model.autoencoder, "reconstruction_loss", default_reconstruction_loss
         )
@@ -55,22 +62,41 @@ class Gradients:
             model.autoencoder, "target_within_batch", False
         )
 
-    def add(self, optimizer, phase, index, targets=None, members=None):
-        """Add this process's part of the gradients of one batch.
-
-        Where the device has no memory for all of it, part by part.
+    def of_phase(self, optimizer, phase, targets=None, members=None):
+        """What computes this process's part of the gradients of a phase's batches.
 
         Parameters
         ----------
         optimizer : torch.optim.Optimizer
-            Has the gradients set to zero before a batch is taken again.
+            Whose weights get the gradients, in place of those they had.
         phase : {"pretrain", "initialise", "joint"}
-        index : tensor of shape (batch_size,)
-            The batch: which of the members, or of all samples of all processes.
         targets : tensor of shape (n_members, n_clusters), default=None
             What to predict; without members, for this process's share of the samples.
         members : tensor of shape (n_members,), default=None
-            Which samples `index` counts; None for all.
+            Which samples batches count; None for all.
+
+        Returns
+        -------
+        compute : callable
+            From a batch, a tensor of shape (batch_size,) that says which of the members
+            or of all samples of all processes are in it, to the terms of the loss, a
+            tensor of shape (2,), summed over the samples.
+        """
+        compute = partial(
+            self._compute, optimizer, phase, targets=targets, members=members
+        )
+        if self._new_graph is None:
+            return compute
+        return CapturedGradients(
+            compute,
+            lambda: self.decoder_only,
+            self.model,
+            self.noise,
+            self._new_graph,
+        )
+
+    def _compute(self, optimizer, phase, index, targets, members):
+        """The gradients of a batch; where the device has no memory for it, in parts.
 
         Returns
         -------
@@ -78,6 +104,7 @@ class Gradients:
             The terms of the loss, summed over the samples.
         """
         while True:
+            optimizer.zero_grad()
             try:
                 losses = torch.zeros(2, device=self._samples.device)
                 for part in index.tensor_split(self._n_parts):
@@ -87,7 +114,6 @@ class Gradients:
             except Exception as error:
                 if not is_out_of_memory(error) or 2 * self._n_parts > len(index):
                     raise
-            optimizer.zero_grad()
             self._n_parts *= 2
             warn_of_memory(f"a batch is taken in {self._n_parts} parts")
 
@@ -123,12 +149,7 @@ class Gradients:
         )
         target_within_batch = self._target_within_batch and phase == "joint"
         # A network may change its input in place, and x is a target too.
-        noisy_x = distort(
-            x.clone() if weight else x,
-            self.noise,
-            self._plan.affine_noise,
-            self._plan.elastic_noise,
-        )
+        noisy_x = self._distortion(x.clone() if weight else x)
         with training_precision(x.device):
             noisy = network.encode(noisy_x, self._dropout)
             logits = assignment(noisy[-1])

@@ -5,7 +5,6 @@ threads do not disturb each other and torch's global state stays as the user lef
 """
 
 import math
-from functools import lru_cache
 
 import torch
 from torch.nn import functional
@@ -65,50 +64,54 @@ def no_corruption(x):
     return x
 
 
-def distort(images, generator, affine, elastic):
+class Distortion:
     """Move the pixels of each image at random; edges repeat outwards.
 
     Parameters
     ----------
-    images : tensor of shape (batch_size, n_channels, height, width)
-        The batch.
     generator : torch.Generator
-        The source of randomness, on the device of the batch.
+        The source of randomness, on the device of the batches.
     affine : bool
         Whether to rotate by up to 10 degrees, shift by up to 10 % of each side and
         scale by up to 10 %, uniformly and independently.
     elastic : bool
         Whether to bend: the points of a 4x4 grid move by up to 8 % of each side,
         uniformly and independently, and those between them smoothly.
-
-    Returns
-    -------
-    distorted : tensor of the same shape
     """
-    if not affine and not elastic:
-        return images
-    n, _, height, width = images.shape
-    coefficients = torch.eye(2, 3, dtype=torch.float32, device=images.device)
-    coefficients = coefficients.repeat(n, 1, 1)
-    if affine:
-        coefficients = _random_maps(n, height / width, generator, images.device)
-    if elastic:
-        bends = _uniform((n, 2, BEND_KNOTS**2), generator, images.device)
-        coefficients = torch.cat([coefficients, bends * (2.0 * MAX_BEND)], dim=2)
-    terms = _displacement_terms(height, width, images.device)
-    n_terms = coefficients.shape[2]
-    positions = (coefficients.view(2 * n, n_terms) @ terms[:n_terms]).view(n, 2, -1)
-    # Edges repeat because no sample lies beyond the centre of an edge pixel; not every
-    # device has grid_sample's own mode for that.
-    for axis, side in enumerate((width, height)):
-        positions[:, axis].clamp_(1 / side - 1, 1 - 1 / side)
-    grid = positions.view(n, 2, height, width).permute(0, 2, 3, 1)
-    return functional.grid_sample(
-        images, grid, mode="bilinear", padding_mode="zeros", align_corners=False
-    )
+
+    def __init__(self, generator, affine, elastic):
+        self._generator = generator
+        self._affine, self._elastic = affine, elastic
+        self._terms = {}
+
+    def __call__(self, images):
+        """Distort a batch of shape (batch_size, n_channels, height, width)."""
+        if not self._affine and not self._elastic:
+            return images
+        n, _, height, width = images.shape
+        device, generator = images.device, self._generator
+        coefficients = torch.eye(2, 3, dtype=torch.float32, device=device)
+        coefficients = coefficients.repeat(n, 1, 1)
+        if self._affine:
+            coefficients = _random_maps(n, height / width, generator, device)
+        if self._elastic:
+            bends = _uniform((n, 2, BEND_KNOTS**2), generator, device)
+            coefficients = torch.cat([coefficients, bends * (2.0 * MAX_BEND)], dim=2)
+        if (height, width) not in self._terms:
+            self._terms[height, width] = _displacement_terms(height, width, device)
+        n_terms = coefficients.shape[2]
+        terms = self._terms[height, width][:n_terms]
+        positions = (coefficients.view(2 * n, n_terms) @ terms).view(n, 2, -1)
+        # Edges repeat because no sample lies beyond the centre of an edge pixel; not
+        # every device has grid_sample's own mode for that.
+        for axis, side in enumerate((width, height)):
+            positions[:, axis].clamp_(1 / side - 1, 1 - 1 / side)
+        grid = positions.view(n, 2, height, width).permute(0, 2, 3, 1)
+        return functional.grid_sample(
+            images, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+        )
 
 
-@lru_cache(maxsize=16)
 def _displacement_terms(height, width, device):
     """What maps and bends are linear in, at each pixel.
 

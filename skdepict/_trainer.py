@@ -389,6 +389,7 @@ class Trainer:
             optimizer,
             lambda step: SCHEDULES[self.plan.schedule](step, n_epochs * n_batches),
         )
+        compute = self._gradients.of_phase(optimizer, phase, targets, members)
         first = self._journal.take_up_steps(optimizer, schedule, n_batches)
         self.events.begin_phase(phase, n_epochs)
         for number in range(first, n_epochs):
@@ -397,14 +398,13 @@ class Trainer:
             losses = torch.zeros(2, device=self.samples.device, dtype=torch.float32)
             order = torch.randperm(n_samples, generator=self._order)
             for index in order.to(self.samples.device).tensor_split(n_batches):
-                optimizer.zero_grad()
                 # Until the decoder knows what all samples have in common, it would be
                 # the embedding that learns it.
                 self._gradients.decoder_only = (
                     phase == "pretrain"
                     and schedule.last_epoch < WARM_UP * n_epochs * n_batches
                 )
-                losses += self._gradients.add(optimizer, phase, index, targets, members)
+                losses += compute(index)
                 self.processes.sum_gradients(self.model.parameters())
                 optimizer.step()
                 schedule.step()

@@ -306,6 +306,18 @@ def test_speed_suite_measures_everything(digits, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "speed.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_a_package_that_fails_costs_no_other_figure(digits, monkeypatch):
+    def broken(shape, n_clusters, seed):
+        raise RuntimeError("operator does not exist")
+
+    monkeypatch.setattr(speed, "load_set", lambda *arguments: digits)
+    monkeypatch.setitem(speed.METHODS, "clustpy-dec", broken)
+    ((measurement, subject, value, _),) = speed.other("", "clustpy-dec")
+    assert measurement == "other clusterers"
+    assert subject == "clustpy-dec: RuntimeError: operator does not exist"
+    assert np.isnan(value)
+
+
 def test_operations_are_counted_as_by_hand():
     """Two convolutions, the embedding and the softmax layer on 8x8 images."""
     model = quick(10).fit(np.random.default_rng(0).random((60, 8, 8))).network_

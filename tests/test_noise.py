@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import affine_transform
 
 from skdepict import _noise
-from skdepict._noise import Dropout, distort
+from skdepict._noise import Distortion, Dropout
 
 
 def generator(seed=0):
@@ -35,7 +35,7 @@ def test_noise_is_single_precision_whatever_the_default():
     images = torch.rand(5, 1, 11, 9)
     try:
         torch.set_default_dtype(torch.float64)
-        distorted = distort(images, generator(), affine=True, elastic=True)
+        distorted = Distortion(generator(), affine=True, elastic=True)(images)
     finally:
         torch.set_default_dtype(torch.float32)
     assert distorted.dtype == torch.float32
@@ -57,7 +57,7 @@ def test_noise_repeats_with_its_generator_and_ignores_the_global_one(noise):
         torch.manual_seed(global_seed)
         if noise == "dropout":
             return Dropout(0.5, generator(3))(images)
-        return distort(images, generator(3), *KINDS[noise])
+        return Distortion(generator(3), *KINDS[noise])(images)
 
     assert torch.equal(draw(1), draw(2))
     assert not torch.equal(draw(1), images)
@@ -71,7 +71,7 @@ def test_affine_noise_is_a_small_rotation_shift_and_zoom_of_the_image(monkeypatc
     rows, columns = np.mgrid[:height, :width]
     image = np.exp(-((rows - 9) ** 2 + (columns - 16) ** 2) / 20.0)
     images = torch.from_numpy(image).float()[None, None]
-    got = distort(images, generator(), affine=True, elastic=False)
+    got = Distortion(generator(), affine=True, elastic=False)(images)
 
     angle = np.deg2rad(10.0)
     # Output pixel to input pixel, measured from the centre, rows before columns: a
@@ -93,20 +93,20 @@ def test_affine_noise_is_a_small_rotation_shift_and_zoom_of_the_image(monkeypatc
 @pytest.mark.parametrize("kind", KINDS)
 def test_distortions_repeat_the_edge_and_keep_constant_images(kind):
     images = torch.full((50, 3, 8, 12), 0.7)
-    distorted = distort(images, generator(), *KINDS[kind])
+    distorted = Distortion(generator(), *KINDS[kind])(images)
     np.testing.assert_allclose(distorted.numpy(), 0.7, 1e-5)
 
 
 def test_no_distortion_is_the_identity():
     images = torch.rand(4, 1, 8, 8)
-    assert distort(images, None, affine=False, elastic=False) is images
+    assert Distortion(None, affine=False, elastic=False)(images) is images
 
 
 def dots_moved_by(affine, elastic):
     """How far, in pixels, the centres of mass of dots move along either axis."""
     images = torch.zeros(200, 1, 33, 33)
     images[:, :, 15:18, 15:18] = 1.0
-    moved = distort(images, generator(), affine, elastic)[:, 0]
+    moved = Distortion(generator(), affine, elastic)(images)[:, 0]
     mass = moved.sum(dim=(1, 2))
     grid = torch.arange(33.0)
     centers = [(moved.sum(dim=3 - axis) * grid).sum(dim=1) / mass for axis in (1, 2)]
@@ -133,7 +133,7 @@ def test_elastic_noise_bends_and_does_not_only_shift():
     for name, column in columns.items():
         dots = torch.zeros_like(images)
         dots[:, :, 15:18, column - 1 : column + 2] = 1.0
-        moved = distort(dots, generator(), affine=False, elastic=True)[:, 0]
+        moved = Distortion(generator(), affine=False, elastic=True)(dots)[:, 0]
         rows = moved.sum(dim=2)
         offsets[name] = (rows * torch.arange(33.0)).sum(dim=1) / rows.sum(dim=1)
     near = (offsets["left"] - offsets["near"]).abs().mean()

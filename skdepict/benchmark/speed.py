@@ -254,7 +254,7 @@ def reference(data_dir):
     from torch.nn import functional
     from torch.utils.data import DataLoader, TensorDataset
 
-    from skdepict._noise import Dropout, distort, no_corruption
+    from skdepict._noise import Distortion, Dropout, no_corruption
     from skdepict._objectives import target_distribution
 
     X, y = load_set(PHASE_SET, data_dir)
@@ -265,7 +265,7 @@ def reference(data_dir):
     images = torch.from_numpy(X).float()[:, None] / 127.5 - 1
     prior = torch.full((model.n_clusters_,), 1 / model.n_clusters_)
     generator = torch.Generator().manual_seed(0)
-    dropout = Dropout(0.1, generator)
+    dropout, distort = Dropout(0.1, generator), Distortion(generator, True, True)
     numbers = torch.arange(len(images))
     times = []
     for _ in range(TIMED_EPOCHS):
@@ -280,7 +280,7 @@ def reference(data_dir):
             )
         loader = DataLoader(TensorDataset(images, numbers), 256, shuffle=True)
         for x, index in loader:
-            noisy = network.encode(distort(x, generator, True, True), dropout)
+            noisy = network.encode(distort(x), dropout)
             clean = network.encode(x, no_corruption)
             decoded = network.decode(noisy[-1])
             loss = network.reconstruction_loss(decoded, [x, *clean[:-1]])
@@ -343,10 +343,15 @@ def other(data_dir, method):
 
     X, y = load_set(PHASE_SET, data_dir)
     rows = flatten(X)
-    model = METHODS[method](rows.shape, len(np.unique(y)), 0)
-    start = time.perf_counter()
-    labels = model.fit_predict(rows)
-    seconds = time.perf_counter() - start
+    try:
+        model = METHODS[method](rows.shape, len(np.unique(y)), 0)
+        start = time.perf_counter()
+        labels = model.fit_predict(rows)
+        seconds = time.perf_counter() - start
+    except Exception as error:
+        # Another package's fault is no reason to lose all other figures.
+        problem = f"{method}: {type(error).__name__}: {error}"
+        return [("other clusterers", problem, np.nan, "")]
     return [
         ("other clusterers", f"{method}: seconds", seconds, "s"),
         ("other clusterers", f"{method}: accuracy", clustering_accuracy(y, labels), ""),
