@@ -423,7 +423,7 @@ def draw_speed(rows, path):
         ax.loglog(x, [float(row["value"]) for row in points], "o-", color="tab:red")
         ax.set_xticks(x, [f"{value:,}" for value in x])
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
         ax.yaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         ax.set_xlabel(label)

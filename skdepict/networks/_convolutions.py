@@ -5,7 +5,6 @@ import math
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
 # Of the windows that are laid out at a time: what stays in a processor's cache.
 WINDOWS_BYTES = 4_000_000
@@ -115,32 +114,39 @@ def weight_gradient(read, seen, weight, stride, padding):
     """
     n_seen, n_read, *kernel_size = weight.shape
     n_samples, positions = len(seen), seen.shape[2:]
-    borders = [0, 0]
-    for width in reversed(padding):
-        borders += [width, width]
+    n_positions = math.prod(positions)
+    n_columns = math.prod(kernel_size) * n_read
+    n_at_once = WINDOWS_BYTES // (n_positions * n_columns * read.element_size())
+    n_at_once = max(min(n_at_once, n_samples), 1)
     # Channels last, so that a window is a few runs of values beside each other.
-    cells = functional.pad(read.movedim(1, -1), borders).contiguous()
+    sides = read.shape[2:]
+    cells = read.new_zeros(
+        n_at_once,
+        *(n + 2 * width for n, width in zip(sides, padding, strict=True)),
+        n_read,
+    )
+    inside = cells.movedim(-1, 1)
+    for dim, (width, length) in enumerate(zip(padding, sides, strict=True), start=2):
+        inside = inside.narrow(dim, width, length)
     of_sample, *of_sides, of_channel = cells.stride()
     of_positions = [
         step * length for step, length in zip(stride, of_sides, strict=True)
     ]
     windows = cells.as_strided(
-        (n_samples, *positions, *kernel_size, n_read),
+        (n_at_once, *positions, *kernel_size, n_read),
         (of_sample, *of_positions, *of_sides, of_channel),
     )
-    n_positions = math.prod(positions)
-    rows = seen.movedim(1, -1).reshape(n_samples, n_positions, n_seen)
-    n_columns = math.prod(kernel_size) * n_read
-    n_at_once = WINDOWS_BYTES // (n_positions * n_columns * read.element_size())
-    n_at_once = max(min(n_at_once, n_samples), 1)
-    laid_out = windows.new_empty((n_at_once, *windows.shape[1:]))
+    columns = windows.new_empty(windows.shape)
     # Half precision would lose what later parts add.
     precision = torch.promote_types(weight.dtype, torch.float32)
     total = torch.zeros((n_seen, n_columns), dtype=precision)
-    for some_rows, some in zip(
-        rows.split(n_at_once), windows.split(n_at_once), strict=True
+    for some_read, some_seen in zip(
+        read.split(n_at_once), seen.split(n_at_once), strict=True
     ):
-        columns = laid_out[: len(some)].copy_(some).view(-1, n_columns)
-        total += some_rows.reshape(-1, n_seen).t() @ columns
+        n_some = len(some_read)
+        inside[:n_some].copy_(some_read)
+        columns[:n_some].copy_(windows[:n_some])
+        rows = some_seen.movedim(1, -1).reshape(-1, n_seen)
+        total += rows.t() @ columns[:n_some].view(-1, n_columns)
     gradient = total.view(n_seen, *kernel_size, n_read).movedim(-1, 1)
     return gradient.to(weight.dtype)
