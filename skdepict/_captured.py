@@ -4,15 +4,22 @@ A step of a small network is some hundred kernels, and the GPU is done with each
 the next one is launched. Captured once, they are launched as one.
 """
 
+import os
+import sys
 import threading
 import warnings
 
 import torch
 
+from skdepict._device import is_out_of_memory
+
 # Batches of a kind that are taken kernel by kernel first: libraries set themselves up.
-WARM_UP_BATCHES = 3
-# Rounding makes a captured batch differ by less; one that is wrong differs by more.
+DIRECT_BATCHES = 3
+# Rounding makes a tensor of a captured batch differ by less of its length, or of that
+# of all; one that is wrong differs by more.
 MAX_DIFFERENCE = 0.05
+MAX_DIFFERENCE_OF_ALL = 0.001
+SWITCH = "SKDEPICT_CUDA_GRAPHS"
 _one_at_a_time = threading.Lock()
 
 
@@ -23,10 +30,14 @@ class CudaGraph:
     ----------
     noise : torch.Generator
         What the function draws from, on its device. Each replay goes on with it.
+    beside : CudaGraph, default=None
+        Another, already captured, to share memory with: what either leaves is not
+        needed any more when the other is replayed.
     """
 
-    def __init__(self, noise):
+    def __init__(self, noise, beside=None):
         self._noise = noise
+        self._pool = None if beside is None else beside._graph.pool()
         self._graph = torch.cuda.CUDAGraph()
         self._stream = torch.cuda.Stream(noise.device)
 
@@ -34,66 +45,82 @@ class CudaGraph:
         """Call the function where it is to be captured."""
         current = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
-            result = function()
-        current.wait_stream(self._stream)
-        return result
+        try:
+            with torch.cuda.stream(self._stream):
+                return function()
+        finally:
+            current.wait_stream(self._stream)
 
     def capture(self, function):
         """Record the kernels of the function, which are not run, and its result."""
-        self._graph.register_generator_state(self._noise)
-        # Other threads may go on, but not capture.
-        with (
-            _one_at_a_time,
-            torch.cuda.stream(self._stream),
-            torch.cuda.graph(
-                self._graph, stream=self._stream, capture_error_mode="thread_local"
-            ),
-        ):
-            return function()
+        with _one_at_a_time, torch.cuda.stream(self._stream):
+            # On the device of the stream, which the current one need not be.
+            self._graph.register_generator_state(self._noise)
+            with torch.cuda.graph(
+                self._graph,
+                pool=self._pool,
+                stream=self._stream,
+                capture_error_mode="thread_local",
+            ):
+                return function()
 
     def replay(self):
         """Run what was captured; results are where they were then."""
-        self._graph.replay()
+        # Any graph also goes on with torch's own generator, which a capture holds.
+        with _one_at_a_time:
+            self._graph.replay()
 
     def abandon(self):
-        """Free the generator from a capture that failed."""
-        self._noise.graphsafe_set_state(torch.Generator(self._noise.device))
+        """Free the generators from a capture that failed, which may still hold them."""
+        device = self._stream.device
+        for generator in (self._noise, torch.cuda.default_generators[device.index]):
+            free = torch.Generator(device)
+            free.set_state(generator.get_state())
+            generator.graphsafe_set_state(free)
 
 
 def graph_for(device):
-    """The class of graphs for a device, or None where there are none."""
-    return CudaGraph if device.type == "cuda" else None
+    """The class of graphs for a device, or None where there are to be none."""
+    wanted = device.type == "cuda" and os.environ.get(SWITCH, "1") != "0"
+    return CudaGraph if wanted else None
 
 
 class CapturedGradients:
     """Computes gradients by replaying a graph for each kind of batch.
 
-    Before a graph is used, its gradients are compared with those that are computed
-    without it, from the same weights, batch and noise. Where they differ, or there can
-    be no graph, training goes on without.
+    Before a graph is used, what it leaves is compared with what is computed without it,
+    from the same weights, batch and noise. Where that differs, or there can be no
+    graph, training goes on without.
 
     Parameters
     ----------
     compute : callable
         Leaves gradients at the weights and returns losses, both from the numbers of a
         batch's samples. It must not wait for the device, and do the same each time.
+    compute_in_less : callable
+        The same, in less memory where that is all there is.
     kind : callable
         What, beside its size, tells batches apart that `compute` treats differently.
     model : torch.nn.Module
         Whose weights get the gradients.
     noise : torch.Generator
         What `compute` draws from.
-    new_graph : type
+    new_graph : callable
         As `CudaGraph`.
+    give_up : callable
+        Called when there is to be no graph from now on.
     """
 
-    def __init__(self, compute, kind, model, noise, new_graph):
-        self._compute, self._kind = compute, kind
-        self._noise, self._new_graph = noise, new_graph
+    def __init__(
+        self, compute, compute_in_less, kind, model, noise, new_graph, give_up
+    ):
+        self._compute, self._compute_in_less = compute, compute_in_less
+        self._kind, self._noise = kind, noise
+        self._new_graph, self._give_up = new_graph, give_up
         self._parameters = list(model.parameters())
         self._buffers = list(model.buffers())
-        self._batches = {}
+        self._kinds = {}
+        self._first_graph = None
         self._given_up = False
 
     def __call__(self, index):
@@ -109,62 +136,93 @@ class CapturedGradients:
             Valid until the next call.
         """
         if self._given_up:
-            return self._compute(index)
+            return self._compute_in_less(index)
+        try:
+            return self._compute_by_graph(index)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        # After the exception, which holds tensors. Graphs hold some, too.
+        self._go_on_without("out of memory")
+        return self._compute_in_less(index)
+
+    def _compute_by_graph(self, index):
         kind = (len(index), self._kind())
-        if kind not in self._batches:
-            self._batches[kind] = _Batch(self._new_graph(self._noise), index.clone())
-        batch = self._batches[kind]
-        batch.n_taken += 1
-        if batch.n_taken <= WARM_UP_BATCHES:
-            return batch.graph.warm_up(lambda: self._compute(index))
-        if batch.n_taken == WARM_UP_BATCHES + 1:
-            return self._capture(batch, index)
-        return self._replay(batch, index)
+        if kind not in self._kinds:
+            graph = self._new_graph(self._noise, self._first_graph)
+            self._kinds[kind] = _Captured(graph, index.clone())
+        captured = self._kinds[kind]
+        captured.n_taken += 1
+        if captured.n_taken <= DIRECT_BATCHES:
+            return captured.graph.warm_up(lambda: self._compute(index))
+        if captured.n_taken == DIRECT_BATCHES + 1:
+            return self._capture(captured, index)
+        return self._replay(captured, index)
 
-    def _replay(self, batch, index):
-        batch.index.copy_(index)
-        batch.graph.replay()
-        for parameter, gradient in zip(self._parameters, batch.gradients, strict=True):
-            parameter.grad = gradient
-        return batch.losses
+    def _replay(self, captured, index):
+        captured.index.copy_(index)
+        captured.graph.replay()
+        self._set_gradients(captured.gradients)
+        return captured.losses
 
-    def _capture(self, batch, index):
+    def _capture(self, captured, index):
         """Capture on an earlier batch, replay on this one, and compare."""
+        graph = captured.graph
         before = self._state()
-        losses = batch.graph.warm_up(lambda: self._compute(index))
+        losses = graph.warm_up(lambda: self._compute(index))
         gradients, after = self._gradients(), self._state()
         self._restore(before)
+        handled = sys.exc_info()[1]
         try:
-            batch.losses = batch.graph.capture(lambda: self._compute(batch.index))
-            batch.gradients = self._gradients()
-            found = self._replay(batch, index)
-            problem = _difference("losses", [found], [losses]) or _difference(
-                "gradients", batch.gradients, gradients
+            captured.losses = graph.capture(lambda: self._compute(captured.index))
+            captured.gradients = self._gradients()
+            self._replay(captured, index)
+            problem = (
+                _difference("losses", [captured.losses], [losses])
+                or _difference("gradients", captured.gradients, gradients)
+                or self._difference_of_state(after)
             )
-        except Exception as error:
-            problem = f"{type(error).__name__}: {error}"
-            batch.graph.abandon()
+        except BaseException as error:
+            graph.abandon()
+            if not isinstance(error, Exception):
+                raise
+            problem = _first_of(error, handled)
         if not problem:
-            return found
+            self._first_graph = self._first_graph or graph
+            return captured.losses
+        self._go_on_without(problem)
+        self._restore(after)
+        self._set_gradients(gradients)
+        return losses
+
+    def _go_on_without(self, problem):
+        self._given_up = True
+        self._kinds.clear()
+        self._first_graph = None
+        self._give_up()
         warnings.warn(
             f"Training on the GPU will take longer than it could: its steps cannot be "
             f"captured as a graph ({problem}). Results stay the same.",
             RuntimeWarning,
             stacklevel=2,
         )
-        self._given_up = True
-        self._batches.clear()
-        self._restore(after)
-        for parameter, gradient in zip(self._parameters, gradients, strict=True):
-            parameter.grad = gradient
-        return losses
 
     def _gradients(self):
         return [parameter.grad for parameter in self._parameters]
 
+    def _set_gradients(self, gradients):
+        for parameter, gradient in zip(self._parameters, gradients, strict=True):
+            parameter.grad = gradient
+
     def _state(self):
         """What a batch changes beside gradients: the noise, and running statistics."""
         return self._noise.get_state(), [buffer.clone() for buffer in self._buffers]
+
+    def _difference_of_state(self, expected):
+        noise, buffers = expected
+        if not torch.equal(self._noise.get_state(), noise):
+            return "its noise does not go on as it should"
+        return _difference("running statistics", self._buffers, buffers)
 
     def _restore(self, state):
         noise, buffers = state
@@ -173,8 +231,8 @@ class CapturedGradients:
             buffer.copy_(value)
 
 
-class _Batch:
-    """What is kept of a kind of batch."""
+class _Captured:
+    """A graph, what it reads, and what it leaves."""
 
     def __init__(self, graph, index):
         self.graph, self.index = graph, index
@@ -184,7 +242,7 @@ class _Batch:
 
 
 def _difference(name, found, expected):
-    """Say by how much tensors differ together, if that is more than rounding does."""
+    """Say by how much a tensor differs, if that is more than rounding does."""
     if [t is None for t in found] != [t is None for t in expected]:
         return f"it has {name} elsewhere"
     pairs = [
@@ -192,8 +250,19 @@ def _difference(name, found, expected):
         for a, b in zip(found, expected, strict=True)
         if a is not None
     ]
-    distance = torch.stack([(a - b).norm() for a, b in pairs]).norm().item()
-    length = torch.stack([b.norm() for _, b in pairs]).norm().item()
-    if distance <= MAX_DIFFERENCE * length:
+    if not pairs:
         return ""
-    return f"its {name} differ by {distance:.3g} from those of length {length:.3g}"
+    distances = torch.stack([(a - b).norm() for a, b in pairs])
+    lengths = torch.stack([b.norm() for _, b in pairs])
+    allowed = MAX_DIFFERENCE * lengths + MAX_DIFFERENCE_OF_ALL * lengths.norm()
+    if (distances <= allowed).all():
+        return ""
+    worst = (distances - allowed).argmax()
+    return f"its {name} differ by {distances[worst]:.3g} from {lengths[worst]:.3g}"
+
+
+def _first_of(error, before):
+    """What an exception says, or the first that it came after but for one before."""
+    while error.__context__ not in (None, before):
+        error = error.__context__
+    return f"{type(error).__name__}: {error}"

@@ -82,40 +82,50 @@ class Gradients:
             or of all samples of all processes are in it, to the terms of the loss, a
             tensor of shape (2,), summed over the samples.
         """
-        compute = partial(
-            self._compute, optimizer, phase, targets=targets, members=members
+        once, in_less = (
+            partial(compute, optimizer, phase, targets=targets, members=members)
+            for compute in (self._compute, self._compute_in_less)
         )
         if self._new_graph is None:
-            return compute
+            return in_less
         return CapturedGradients(
-            compute,
+            once,
+            in_less,
             lambda: self.decoder_only,
             self.model,
             self.noise,
             self._new_graph,
+            self._capture_no_more,
         )
 
+    def _capture_no_more(self):
+        self._new_graph = None
+
+    def _compute_in_less(self, optimizer, phase, index, targets, members):
+        """As `_compute`, in more parts where the device has no memory for these."""
+        while True:
+            try:
+                return self._compute(optimizer, phase, index, targets, members)
+            except Exception as error:
+                if not is_out_of_memory(error) or 2 * self._n_parts > len(index):
+                    raise
+            self._n_parts *= 2
+            warn_of_memory(f"a batch is taken in {self._n_parts} parts")
+
     def _compute(self, optimizer, phase, index, targets, members):
-        """The gradients of a batch; where the device has no memory for it, in parts.
+        """The gradients of a batch, in so many parts as it took before.
 
         Returns
         -------
         losses : tensor of shape (2,)
             The terms of the loss, summed over the samples.
         """
-        while True:
-            optimizer.zero_grad()
-            try:
-                losses = torch.zeros(2, device=self._samples.device)
-                for part in index.tensor_split(self._n_parts):
-                    share = len(part) / len(index)
-                    losses += self._add_part(phase, part, targets, members, share)
-                return losses
-            except Exception as error:
-                if not is_out_of_memory(error) or 2 * self._n_parts > len(index):
-                    raise
-            self._n_parts *= 2
-            warn_of_memory(f"a batch is taken in {self._n_parts} parts")
+        optimizer.zero_grad()
+        losses = torch.zeros(2, device=self._samples.device)
+        for part in index.tensor_split(self._n_parts):
+            share = len(part) / len(index)
+            losses += self._add_part(phase, part, targets, members, share)
+        return losses
 
     def _add_part(self, phase, index, targets, members, share):
         """Add this process's part of the gradients of a share of a batch.

@@ -139,6 +139,7 @@ class Trainer:
             self.outcome.converged = best.converged
         if self.outcome.interrupted:
             self.outcome.converged = False
+        self.model.zero_grad()
         self.model.eval()
         return self.outcome
 

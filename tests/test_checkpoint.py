@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from skdepict import DEPICTClustering, _checkpoint, _progress, _rounds
+from skdepict import DEPICTClustering, _checkpoint, _gradients, _progress, _rounds
 from skdepict._checkpoint import CheckpointError
 
 from .conftest import quick
+from .played_graph import PlayedGraph
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +82,19 @@ def test_a_killed_fit_ends_as_an_undisturbed_one(name, few_digits, tmp_path):
     for attribute in ("n_iter_", "n_rounds_", "best_round_", "converged_"):
         assert getattr(model, attribute) == getattr(expected, attribute)
     assert not list(tmp_path.iterdir())
+
+
+def test_steps_that_were_captured_are_gone_on_with(few_digits, monkeypatch, tmp_path):
+    images = few_digits[0]
+    parameters = {"fit_epochs": 5, "max_iter": 4, "batch_size": 30}
+    expected = quick(5, **parameters).fit(images)
+    monkeypatch.setattr(_gradients, "graph_for", lambda device: PlayedGraph)
+    monkeypatch.setattr(PlayedGraph, "made", [])
+    model, n_pieces = killed_and_resumed(tmp_path, images, 2, **parameters)
+    assert n_pieces >= 4
+    assert sum(graph.n_captured for graph in PlayedGraph.made) >= 4
+    np.testing.assert_array_equal(model.embedding_, expected.embedding_)
+    assert model.history_ == expected.history_
 
 
 def test_a_second_round_is_gone_on_with(monkeypatch, few_digits, tmp_path):

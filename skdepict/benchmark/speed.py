@@ -350,7 +350,8 @@ def other(data_dir, method):
         seconds = time.perf_counter() - start
     except Exception as error:
         # Another package's fault is no reason to lose all other figures.
-        problem = f"{method}: {type(error).__name__}: {error}"
+        words = " ".join(str(error).split())
+        problem = f"{method}: {type(error).__name__}: {words}"
         return [("other clusterers", problem, np.nan, "")]
     return [
         ("other clusterers", f"{method}: seconds", seconds, "s"),
@@ -398,7 +399,8 @@ def summarise_speed(rows):
         shown = f"{value / 1e9:.1f} G{row['unit']}" if value >= 1e8 else f"{value:.4g}"
         if value < 1e8 and row["unit"]:
             shown += f" {row['unit']}"
-        lines.append(f"| {row['measurement']} | {row['subject']} | {shown} |")
+        subject = str(row["subject"]).replace("|", "\\|")
+        lines.append(f"| {row['measurement']} | {subject} | {shown} |")
     return "\n".join(lines)
 
 
