@@ -4,6 +4,7 @@ import csv
 import subprocess
 import sys
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 
 import numpy as np
 import pytest
@@ -276,6 +277,7 @@ def test_speed_suite_measures_everything(digits, tmp_path, monkeypatch, capsys):
         "MATRIX_SIDE": 64,
         "COPIED_BYTES": 4096,
         "REPEATS": 1,
+        "TURNS": 1,
         "TARGET_ACCURACY": 0.8,
     }.items():
         monkeypatch.setattr(speed, name, value)
@@ -293,7 +295,6 @@ def test_speed_suite_measures_everything(digits, tmp_path, monkeypatch, capsys):
         assert float(row["value"]) > 0, key
     value = {key: float(row["value"]) for key, row in rows.items()}
     assert value["time to ACC 0.8", "accuracy"] >= 0.8
-    assert value["time to ACC 0.8", "seconds"] < value["fit", "seconds"] * 3
     parts = ("initialise: seconds", "joint: seconds", "starting labels and the rest")
     whole = sum(value["fit", part] for part in parts)
     assert whole == pytest.approx(value["fit", "seconds"])
@@ -308,14 +309,34 @@ def test_speed_suite_measures_everything(digits, tmp_path, monkeypatch, capsys):
 
 def test_a_package_that_fails_costs_no_other_figure(digits, monkeypatch):
     def broken(shape, n_clusters, seed):
-        raise RuntimeError("operator does not exist")
+        raise RuntimeError("operator\n| does not exist")
 
     monkeypatch.setattr(speed, "load_set", lambda *arguments: digits)
     monkeypatch.setitem(speed.METHODS, "clustpy-dec", broken)
     ((measurement, subject, value, _),) = speed.other("", "clustpy-dec")
     assert measurement == "other clusterers"
-    assert subject == "clustpy-dec: RuntimeError: operator does not exist"
+    assert subject == "clustpy-dec: RuntimeError: operator | does not exist"
     assert np.isnan(value)
+    row = {"measurement": measurement, "subject": subject, "value": value, "unit": ""}
+    assert r"operator \| does not exist | nan |" in speed.summarise_speed([row])
+
+
+def test_two_loops_are_timed_in_turns():
+    speeds = {"first": [1.0, 2.0, 10.0, 3.0], "last": [4.0, 4.0, 10.0, 9.0]}
+    called = []
+
+    def next_of(name):
+        called.append(name)
+        return speeds[name][called.count(name) - 1]
+
+    places = {name: partial(next_of, name) for name in speeds}
+    rows = speed.in_turns("speed", places)
+    assert called == ["first", "last", "last", "first"] * 2
+    assert rows == [
+        ("speed", "first", 2.5, "samples/s"),
+        ("speed", "last", 6.5, "samples/s"),
+        ("speed", "ratio", 2.5, ""),
+    ]
 
 
 def test_operations_are_counted_as_by_hand():

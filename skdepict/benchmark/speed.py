@@ -28,7 +28,7 @@ COPIED_BYTES = 2**28
 REPEATS = 7
 # Enough for a stable mean; the reference has no phases to go through.
 TIMED_EPOCHS, TIMED_SAMPLES = 3, 10_000
-MAPPED_SAMPLES = 30_000
+TURNS = 4
 
 
 class Quiet:
@@ -242,82 +242,66 @@ def joint_phase(X, y):
     return model, len(X) / clock.epochs("joint")[1:].mean()
 
 
+def in_turns(measurement, places):
+    """Medians of what functions of no argument measure, and of their ratio.
+
+    They are called in turns, either first as often as the other, since a machine's
+    speed changes.
+
+    Parameters
+    ----------
+    measurement : str
+    places : dict
+        Two functions that return samples a second, by their names.
+
+    Returns
+    -------
+    rows : list of tuple
+        The ratio is that of the last to the first.
+    """
+    speeds: dict[str, list[float]] = {name: [] for name in places}
+    for turn in range(TURNS):
+        for name in list(places)[:: 1 if turn % 2 == 0 else -1]:
+            speeds[name].append(places[name]())
+    first, last = speeds.values()
+    return [
+        *((measurement, name, np.median(speeds[name]), "samples/s") for name in places),
+        (measurement, "ratio", np.median(np.divide(last, first)), ""),
+    ]
+
+
 def reference(data_dir):
     """Samples a second of the joint phase, beside those of a plain loop.
 
-    The plain loop trains the same network with the same noise on the paper's whole
-    objective: a DataLoader, and in each step a clean pass, a noisy pass and the
-    decoder, all with gradients, in single precision. Ours leaves out what the defaults
-    leave out, the reconstruction loss.
+    Ours leaves out what the defaults leave out, the reconstruction loss.
     """
-    import torch
-    from torch.nn import functional
-    from torch.utils.data import DataLoader, TensorDataset
+    from skdepict.benchmark.plain_loop import plain_loop
 
-    from skdepict._noise import Distortion, Dropout, no_corruption
-    from skdepict._objectives import target_distribution
-
-    X, y = load_set(PHASE_SET, data_dir)
-    X = X[:TIMED_SAMPLES]
-    model, ours = joint_phase(X, y[:TIMED_SAMPLES])
-    network, assignment = model.network_.autoencoder, model.network_.assignment
-    optimizer = torch.optim.Adam(model.network_.parameters())
-    images = torch.from_numpy(X).float()[:, None] / 127.5 - 1
-    prior = torch.full((model.n_clusters_,), 1 / model.n_clusters_)
-    generator = torch.Generator().manual_seed(0)
-    dropout, distort = Dropout(0.1, generator), Distortion(generator, True, True)
-    numbers = torch.arange(len(images))
-    times = []
-    for _ in range(TIMED_EPOCHS):
-        start = time.perf_counter()
-        with torch.no_grad():
-            logits = [
-                assignment(network.encode(x, no_corruption)[-1])
-                for x in images.split(256)
-            ]
-            targets = target_distribution(
-                torch.cat(logits).softmax(dim=1), prior, "squared"
-            )
-        loader = DataLoader(TensorDataset(images, numbers), 256, shuffle=True)
-        for x, index in loader:
-            noisy = network.encode(distort(x), dropout)
-            clean = network.encode(x, no_corruption)
-            decoded = network.decode(noisy[-1])
-            loss = network.reconstruction_loss(decoded, [x, *clean[:-1]])
-            predicted = assignment(noisy[-1]).log_softmax(dim=1)
-            loss = loss + functional.kl_div(
-                predicted, targets[index], reduction="batchmean"
-            )
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        times.append(time.perf_counter() - start)
-    plain = len(X) / np.mean(times[1:])
-    return [
-        ("joint phase", "skdepict", ours, "samples/s"),
-        ("joint phase", "plain loop", plain, "samples/s"),
-        ("joint phase", "ratio", ours / plain, ""),
-    ]
+    X, y = (array[:TIMED_SAMPLES] for array in load_set(PHASE_SET, data_dir))
+    model, _ = joint_phase(X, y)
+    return in_turns(
+        "joint phase",
+        {
+            "plain loop": partial(plain_loop, model, X, TIMED_EPOCHS),
+            "skdepict": lambda: joint_phase(X, y)[1],
+        },
+    )
 
 
 def from_a_file(data_dir):
     """Samples a second of the joint phase from memory and from a memory map."""
-    X, y = (array[:MAPPED_SAMPLES] for array in load_set(GROWTH_SET, data_dir))
+    X, y = (array[:TIMED_SAMPLES] for array in load_set(PHASE_SET, data_dir))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "X.npy"
         np.save(path, X)
-        # In turns: the machine's speed changes.
-        places = {"memory": X, "a memory map": np.load(path, mmap_mode="r")}
-        speeds: dict[str, list[float]] = {place: [] for place in places}
-        for _ in range(2):
-            for place, samples in places.items():
-                speeds[place].append(joint_phase(samples, y)[1])
-    mean = {place: np.mean(speeds[place]) for place in places}
-    ratio = mean["a memory map"] / mean["memory"]
-    return [
-        *(("samples from", place, mean[place], "samples/s") for place in places),
-        ("samples from", "ratio", ratio, ""),
-    ]
+        mapped = np.load(path, mmap_mode="r")
+        return in_turns(
+            "samples from",
+            {
+                "memory": lambda: joint_phase(X, y)[1],
+                "a memory map": lambda: joint_phase(mapped, y)[1],
+            },
+        )
 
 
 def time_to_accuracy(data_dir):
