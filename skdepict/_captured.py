@@ -23,26 +23,34 @@ SWITCH = "SKDEPICT_CUDA_GRAPHS"
 _one_at_a_time = threading.Lock()
 
 
-class CudaGraph:
-    """The kernels of a function, captured once, launched as one.
+class CudaGraphs:
+    """Graphs of the kernels of functions, each captured once and launched as one.
+
+    They share memory: what one leaves must not be needed any more when another is
+    replayed.
 
     Parameters
     ----------
     noise : torch.Generator
-        What the function draws from, on its device. Each replay goes on with it.
-    beside : CudaGraph, default=None
-        Another, already captured, to share memory with: what either leaves is not
-        needed any more when the other is replayed.
+        What the functions draw from, on their device. Each replay goes on with it.
     """
 
-    def __init__(self, noise, beside=None):
+    # A capture that failed leaves some versions of torch unable to begin another.
+    _can_capture = True
+
+    def __init__(self, noise):
         self._noise = noise
-        self._pool = None if beside is None else beside._graph.pool()
-        self._graph = torch.cuda.CUDAGraph()
+        # Memory is shared within one stream only.
         self._stream = torch.cuda.Stream(noise.device)
+        self._pool = torch.cuda.graph_pool_handle()
+
+    @classmethod
+    def are_wanted(cls):
+        """Whether steps are to be captured in this process."""
+        return cls._can_capture and os.environ.get(SWITCH, "1") != "0"
 
     def warm_up(self, function):
-        """Call the function where it is to be captured."""
+        """Call a function where it is to be captured."""
         current = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(current)
         try:
@@ -52,26 +60,39 @@ class CudaGraph:
             current.wait_stream(self._stream)
 
     def capture(self, function):
-        """Record the kernels of the function, which are not run, and its result."""
-        with _one_at_a_time, torch.cuda.stream(self._stream):
-            # On the device of the stream, which the current one need not be.
-            self._graph.register_generator_state(self._noise)
-            with torch.cuda.graph(
-                self._graph,
-                pool=self._pool,
-                stream=self._stream,
-                capture_error_mode="thread_local",
-            ):
-                return function()
+        """Record the kernels of a function, which are not run.
 
-    def replay(self):
-        """Run what was captured; results are where they were then."""
+        Returns
+        -------
+        graph : torch.cuda.CUDAGraph
+        result : object
+            What the function returned: tensors that replays write to.
+        """
+        graph = torch.cuda.CUDAGraph()
+        with _one_at_a_time, torch.cuda.stream(self._stream):
+            try:
+                # On the device of the stream, which the current one need not be.
+                graph.register_generator_state(self._noise)
+                with torch.cuda.graph(
+                    graph,
+                    pool=self._pool,
+                    stream=self._stream,
+                    capture_error_mode="thread_local",
+                ):
+                    return graph, function()
+            except BaseException:
+                self._free_generators()
+                CudaGraphs._can_capture = False
+                raise
+
+    def replay(self, graph):
+        """Run what was captured."""
         # Any graph also goes on with torch's own generator, which a capture holds.
         with _one_at_a_time:
-            self._graph.replay()
+            graph.replay()
 
-    def abandon(self):
-        """Free the generators from a capture that failed, which may still hold them."""
+    def _free_generators(self):
+        """Take generators from a capture that failed, which may still hold them."""
         device = self._stream.device
         for generator in (self._noise, torch.cuda.default_generators[device.index]):
             free = torch.Generator(device)
@@ -79,10 +100,10 @@ class CudaGraph:
             generator.graphsafe_set_state(free)
 
 
-def graph_for(device):
+def graphs_for(device):
     """The class of graphs for a device, or None where there are to be none."""
-    wanted = device.type == "cuda" and os.environ.get(SWITCH, "1") != "0"
-    return CudaGraph if wanted else None
+    wanted = device.type == "cuda" and CudaGraphs.are_wanted()
+    return CudaGraphs if wanted else None
 
 
 class CapturedGradients:
@@ -105,23 +126,21 @@ class CapturedGradients:
         Whose weights get the gradients.
     noise : torch.Generator
         What `compute` draws from.
-    new_graph : callable
-        As `CudaGraph`.
+    new_graphs : callable
+        As `CudaGraphs`.
     give_up : callable
         Called when there is to be no graph from now on.
     """
 
     def __init__(
-        self, compute, compute_in_less, kind, model, noise, new_graph, give_up
+        self, compute, compute_in_less, kind, model, noise, new_graphs, give_up
     ):
         self._compute, self._compute_in_less = compute, compute_in_less
-        self._kind, self._noise = kind, noise
-        self._new_graph, self._give_up = new_graph, give_up
+        self._kind, self._noise, self._give_up = kind, noise, give_up
         self._parameters = list(model.parameters())
         self._buffers = list(model.buffers())
-        self._kinds = {}
-        self._first_graph = None
-        self._given_up = False
+        self._graphs = new_graphs(noise)
+        self._captured = {}
 
     def __call__(self, index):
         """Compute the gradients of a batch.
@@ -135,46 +154,44 @@ class CapturedGradients:
         losses : tensor of shape (2,)
             Valid until the next call.
         """
-        if self._given_up:
+        if self._graphs is None:
             return self._compute_in_less(index)
+        kind = (len(index), self._kind())
+        if kind not in self._captured:
+            self._captured[kind] = _Captured(index.clone())
+        captured = self._captured[kind]
+        if captured.graph is not None:
+            return self._replay(captured, index)
+        before = self._state()
         try:
-            return self._compute_by_graph(index)
+            captured.n_direct += 1
+            if captured.n_direct <= DIRECT_BATCHES:
+                return self._graphs.warm_up(lambda: self._compute(index))
+            return self._capture(captured, index, before)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
         # After the exception, which holds tensors. Graphs hold some, too.
         self._go_on_without("out of memory")
+        self._restore(before)
         return self._compute_in_less(index)
-
-    def _compute_by_graph(self, index):
-        kind = (len(index), self._kind())
-        if kind not in self._kinds:
-            graph = self._new_graph(self._noise, self._first_graph)
-            self._kinds[kind] = _Captured(graph, index.clone())
-        captured = self._kinds[kind]
-        captured.n_taken += 1
-        if captured.n_taken <= DIRECT_BATCHES:
-            return captured.graph.warm_up(lambda: self._compute(index))
-        if captured.n_taken == DIRECT_BATCHES + 1:
-            return self._capture(captured, index)
-        return self._replay(captured, index)
 
     def _replay(self, captured, index):
         captured.index.copy_(index)
-        captured.graph.replay()
+        self._graphs.replay(captured.graph)
         self._set_gradients(captured.gradients)
         return captured.losses
 
-    def _capture(self, captured, index):
+    def _capture(self, captured, index, before):
         """Capture on an earlier batch, replay on this one, and compare."""
-        graph = captured.graph
-        before = self._state()
-        losses = graph.warm_up(lambda: self._compute(index))
+        losses = self._graphs.warm_up(lambda: self._compute(index))
         gradients, after = self._gradients(), self._state()
         self._restore(before)
         handled = sys.exc_info()[1]
         try:
-            captured.losses = graph.capture(lambda: self._compute(captured.index))
+            captured.graph, captured.losses = self._graphs.capture(
+                lambda: self._compute(captured.index)
+            )
             captured.gradients = self._gradients()
             self._replay(captured, index)
             problem = (
@@ -182,13 +199,9 @@ class CapturedGradients:
                 or _difference("gradients", captured.gradients, gradients)
                 or self._difference_of_state(after)
             )
-        except BaseException as error:
-            graph.abandon()
-            if not isinstance(error, Exception):
-                raise
+        except Exception as error:
             problem = _first_of(error, handled)
         if not problem:
-            self._first_graph = self._first_graph or graph
             return captured.losses
         self._go_on_without(problem)
         self._restore(after)
@@ -196,9 +209,8 @@ class CapturedGradients:
         return losses
 
     def _go_on_without(self, problem):
-        self._given_up = True
-        self._kinds.clear()
-        self._first_graph = None
+        self._graphs = None
+        self._captured.clear()
         self._give_up()
         warnings.warn(
             f"Training on the GPU will take longer than it could: its steps cannot be "
@@ -232,24 +244,24 @@ class CapturedGradients:
 
 
 class _Captured:
-    """A graph, what it reads, and what it leaves."""
+    """A graph for a kind of batch, what it reads, and what it leaves."""
 
-    def __init__(self, graph, index):
-        self.graph, self.index = graph, index
-        self.n_taken = 0
+    def __init__(self, index):
+        self.index = index
+        self.n_direct = 0
+        self.graph = self.losses = None
         self.gradients: list = []
-        self.losses = None
 
 
 def _difference(name, found, expected):
     """Say by how much a tensor differs, if that is more than rounding does."""
     if [t is None for t in found] != [t is None for t in expected]:
         return f"it has {name} elsewhere"
-    pairs = [
-        (a.float(), b.float())
-        for a, b in zip(found, expected, strict=True)
-        if a is not None
-    ]
+    pairs = [(a, b) for a, b in zip(found, expected, strict=True) if a is not None]
+    counts = [pair for pair in pairs if not pair[0].is_floating_point()]
+    if not all(torch.equal(a, b) for a, b in counts):
+        return f"its {name} count something else"
+    pairs = [(a.float(), b.float()) for a, b in pairs if a.is_floating_point()]
     if not pairs:
         return ""
     distances = torch.stack([(a - b).norm() for a, b in pairs])

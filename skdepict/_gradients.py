@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from skdepict._captured import CapturedGradients, graph_for
+from skdepict._captured import CapturedGradients, graphs_for
 from skdepict._device import is_out_of_memory, training_precision
 from skdepict._model import warn_of_memory
 from skdepict._noise import Distortion, Dropout, no_corruption
@@ -52,7 +52,7 @@ class Gradients:
         self.noise.manual_seed(plan.seed + processes.rank)
         # A module of the user's own may do something else each time.
         constant = not plan.own_network and processes.size == 1 and samples.on_device
-        self._new_graph = graph_for(samples.device) if constant else None
+        self._new_graphs = graphs_for(samples.device) if constant else None
         self._dropout = Dropout(plan.dropout, self.noise)
         self._distortion = Distortion(self.noise, plan.affine_noise, plan.elastic_noise)
         self._reconstruction_loss = getattr(
@@ -86,7 +86,7 @@ class Gradients:
             partial(compute, optimizer, phase, targets=targets, members=members)
             for compute in (self._compute, self._compute_in_less)
         )
-        if self._new_graph is None:
+        if self._new_graphs is None:
             return in_less
         return CapturedGradients(
             once,
@@ -94,12 +94,12 @@ class Gradients:
             lambda: self.decoder_only,
             self.model,
             self.noise,
-            self._new_graph,
+            self._new_graphs,
             self._capture_no_more,
         )
 
     def _capture_no_more(self):
-        self._new_graph = None
+        self._new_graphs = None
 
     def _compute_in_less(self, optimizer, phase, index, targets, members):
         """As `_compute`, in more parts where the device has no memory for these."""

@@ -1,5 +1,6 @@
 """Captured graphs of kernels, on a processor that plays the GPU."""
 
+import weakref
 from typing import ClassVar
 
 import torch
@@ -67,34 +68,33 @@ def tensors_in(value):
     return []
 
 
-class PlayedGraph:
-    """What `CudaGraph` does, by recorded operations."""
+class PlayedGraphs:
+    """What `CudaGraphs` does, by recorded operations."""
 
     made: ClassVar[list] = []
 
-    def __init__(self, noise, beside=None):
-        self.noise, self.beside = noise, beside
-        self.n_warm_ups, self.n_captured, self.n_replayed = 0, 0, 0
+    def __init__(self, noise):
+        self.noise = noise
+        self.n_direct, self.n_replayed = 0, 0
+        # Of the graphs: they are in memory as long as who had them made holds them.
+        self.captured = []
         self.made.append(self)
 
     def warm_up(self, function):
-        self.n_warm_ups += 1
+        self.n_direct += 1
         return function()
 
     def capture(self, function):
         noise = self.noise.get_state()
-        with Recorder() as self.recorder:
+        with Recorder() as recorder:
             result = function()
         with torch.no_grad():
-            self.recorder.undo()
+            recorder.undo()
         self.noise.set_state(noise)
-        self.n_captured += 1
-        return result
+        self.captured.append(weakref.ref(recorder))
+        return recorder, result
 
-    def replay(self):
+    def replay(self, graph):
         with torch.no_grad():
-            self.recorder.play()
+            graph.play()
         self.n_replayed += 1
-
-    def abandon(self):
-        self.recorder = None

@@ -329,8 +329,8 @@ def test_two_loops_are_timed_in_turns():
         called.append(name)
         return speeds[name][called.count(name) - 1]
 
-    places = {name: partial(next_of, name) for name in speeds}
-    rows = speed.in_turns("speed", places)
+    loops = {name: partial(next_of, name) for name in speeds}
+    rows = speed.in_turns("speed", loops)
     assert called == ["first", "last", "last", "first"] * 2
     assert rows == [
         ("speed", "first", 2.5, "samples/s"),

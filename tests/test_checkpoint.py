@@ -13,7 +13,7 @@ from skdepict import DEPICTClustering, _checkpoint, _gradients, _progress, _roun
 from skdepict._checkpoint import CheckpointError
 
 from .conftest import quick
-from .played_graph import PlayedGraph
+from .played_graph import PlayedGraphs
 
 
 @pytest.fixture(autouse=True)
@@ -88,11 +88,11 @@ def test_steps_that_were_captured_are_gone_on_with(few_digits, monkeypatch, tmp_
     images = few_digits[0]
     parameters = {"fit_epochs": 5, "max_iter": 4, "batch_size": 30}
     expected = quick(5, **parameters).fit(images)
-    monkeypatch.setattr(_gradients, "graph_for", lambda device: PlayedGraph)
-    monkeypatch.setattr(PlayedGraph, "made", [])
+    monkeypatch.setattr(_gradients, "graphs_for", lambda device: PlayedGraphs)
+    monkeypatch.setattr(PlayedGraphs, "made", [])
     model, n_pieces = killed_and_resumed(tmp_path, images, 2, **parameters)
     assert n_pieces >= 4
-    assert sum(graph.n_captured for graph in PlayedGraph.made) >= 4
+    assert sum(len(graphs.captured) for graphs in PlayedGraphs.made) >= 4
     np.testing.assert_array_equal(model.embedding_, expected.embedding_)
     assert model.history_ == expected.history_
 

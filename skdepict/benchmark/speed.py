@@ -242,7 +242,7 @@ def joint_phase(X, y):
     return model, len(X) / clock.epochs("joint")[1:].mean()
 
 
-def in_turns(measurement, places):
+def in_turns(measurement, loops):
     """Medians of what functions of no argument measure, and of their ratio.
 
     They are called in turns, either first as often as the other, since a machine's
@@ -251,7 +251,7 @@ def in_turns(measurement, places):
     Parameters
     ----------
     measurement : str
-    places : dict
+    loops : dict
         Two functions that return samples a second, by their names.
 
     Returns
@@ -259,13 +259,13 @@ def in_turns(measurement, places):
     rows : list of tuple
         The ratio is that of the last to the first.
     """
-    speeds: dict[str, list[float]] = {name: [] for name in places}
+    speeds: dict[str, list[float]] = {name: [] for name in loops}
     for turn in range(TURNS):
-        for name in list(places)[:: 1 if turn % 2 == 0 else -1]:
-            speeds[name].append(places[name]())
+        for name in list(loops)[:: 1 if turn % 2 == 0 else -1]:
+            speeds[name].append(loops[name]())
     first, last = speeds.values()
     return [
-        *((measurement, name, np.median(speeds[name]), "samples/s") for name in places),
+        *((measurement, name, np.median(speeds[name]), "samples/s") for name in loops),
         (measurement, "ratio", np.median(np.divide(last, first)), ""),
     ]
 
