@@ -130,9 +130,11 @@ def test_interrupt_while_looking_for_starting_labels(few_digits):
 
 
 INTERRUPTED_FIT = """
+import signal
 from sklearn.datasets import load_digits
 from skdepict import DEPICTClustering
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # Even in the background.
 images = load_digits().images
 model = DEPICTClustering(10, fit_epochs=10_000, verbose=1).fit(images)
 print("usable", model.converged_, model.predict(images).shape)
@@ -140,15 +142,18 @@ print("usable", model.converged_, model.predict(images).shape)
 
 
 def test_ctrl_c_in_a_process_of_its_own():
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-u", "-c", INTERRUPTED_FIT],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert "phase initialise" in process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    ) as process:
+        try:
+            assert "phase initialise" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert "usable False (1797,)" in output
     assert "The fit was interrupted after" in errors
     assert process.returncode == 0
