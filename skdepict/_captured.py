@@ -36,18 +36,13 @@ class CudaGraphs:
     """
 
     # A capture that failed leaves some versions of torch unable to begin another.
-    _can_capture = True
+    can_capture = True
 
     def __init__(self, noise):
         self._noise = noise
         # Memory is shared within one stream only.
         self._stream = torch.cuda.Stream(noise.device)
         self._pool = torch.cuda.graph_pool_handle()
-
-    @classmethod
-    def are_wanted(cls):
-        """Whether steps are to be captured in this process."""
-        return cls._can_capture and os.environ.get(SWITCH, "1") != "0"
 
     def warm_up(self, function):
         """Call a function where it is to be captured."""
@@ -82,7 +77,7 @@ class CudaGraphs:
                     return graph, function()
             except BaseException:
                 self._free_generators()
-                CudaGraphs._can_capture = False
+                CudaGraphs.can_capture = False
                 raise
 
     def replay(self, graph):
@@ -102,8 +97,10 @@ class CudaGraphs:
 
 def graphs_for(device):
     """The class of graphs for a device, or None where there are to be none."""
-    wanted = device.type == "cuda" and CudaGraphs.are_wanted()
-    return CudaGraphs if wanted else None
+    switched_off = os.environ.get(SWITCH) == "0"
+    if device.type != "cuda" or switched_off or not CudaGraphs.can_capture:
+        return None
+    return CudaGraphs
 
 
 class CapturedGradients:

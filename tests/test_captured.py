@@ -254,6 +254,12 @@ def test_graphs_are_for_cuda_and_can_be_switched_off(monkeypatch):
     assert _captured.graphs_for(torch.device("cuda")) is None
 
 
+def test_a_program_in_which_a_capture_failed_makes_no_more_of_them(monkeypatch):
+    monkeypatch.delenv("SKDEPICT_CUDA_GRAPHS", raising=False)
+    monkeypatch.setattr(_captured.CudaGraphs, "can_capture", False)
+    assert _captured.graphs_for(torch.device("cuda")) is None
+
+
 def test_a_fitted_network_holds_no_gradients(few_digits):
     network = quick(10, init=few_digits[1]).fit(few_digits[0]).network_
     assert all(parameter.grad is None for parameter in network.parameters())

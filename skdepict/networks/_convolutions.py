@@ -118,8 +118,8 @@ def weight_gradient(read, seen, weight, stride, padding):
     n_columns = math.prod(kernel_size) * n_read
     n_at_once = WINDOWS_BYTES // (n_positions * n_columns * read.element_size())
     n_at_once = max(min(n_at_once, n_samples), 1)
-    # Channels last, so that a window is a few runs of values beside each other.
     sides = read.shape[2:]
+    # Channels last, so that a window is a few runs of values beside each other.
     cells = read.new_zeros(
         n_at_once,
         *(n + 2 * width for n, width in zip(sides, padding, strict=True)),
