@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import warnings
+from functools import cache
 
 import torch
 
@@ -20,7 +21,7 @@ DIRECT_BATCHES = 3
 MAX_DIFFERENCE = 0.05
 MAX_DIFFERENCE_OF_ALL = 0.001
 SWITCH = "SKDEPICT_CUDA_GRAPHS"
-_one_at_a_time = threading.Lock()
+_one_at_a_time = threading.RLock()
 
 
 class CudaGraphs:
@@ -41,18 +42,20 @@ class CudaGraphs:
     def __init__(self, noise):
         self._noise = noise
         # Memory is shared within one stream only.
-        self._stream = torch.cuda.Stream(noise.device)
+        self._stream = _stream_of(noise.device)
         self._pool = torch.cuda.graph_pool_handle()
 
     def warm_up(self, function):
         """Call a function where it is to be captured."""
         current = torch.cuda.current_stream(self._stream.device)
-        self._stream.wait_stream(current)
-        try:
-            with torch.cuda.stream(self._stream):
-                return function()
-        finally:
-            current.wait_stream(self._stream)
+        # Another thread's kernels in the stream would become part of a capture.
+        with _one_at_a_time:
+            self._stream.wait_stream(current)
+            try:
+                with torch.cuda.stream(self._stream):
+                    return function()
+            finally:
+                current.wait_stream(self._stream)
 
     def capture(self, function):
         """Record the kernels of a function, which are not run.
@@ -93,6 +96,16 @@ class CudaGraphs:
             free = torch.Generator(device)
             free.set_state(generator.get_state())
             generator.graphsafe_set_state(free)
+
+
+@cache
+def _stream_of(device):
+    """The stream of a device that all graphs are captured in.
+
+    Libraries keep a workspace for each stream they have seen, for good: 64 MiB and more
+    of a GPU's memory.
+    """
+    return torch.cuda.Stream(device)
 
 
 def graphs_for(device):

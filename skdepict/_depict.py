@@ -4,7 +4,6 @@ import copy
 import math
 import os
 import warnings
-from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -19,7 +18,6 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skdepict._callbacks import FitEvents
 from skdepict._checkpoint import Checkpoints, identify
 from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
-from skdepict._device import resolve_device
 from skdepict._initialization import (
     class_means,
     find_n_clusters,
@@ -32,6 +30,8 @@ from skdepict._path_integral import PathIntegralClustering
 from skdepict._plan import SCHEDULES, Plan
 from skdepict._prediction import PredictionMixin, float_dtype
 from skdepict._processes import Processes
+from skdepict._streams import stream_seed
+from skdepict._surroundings import module_generators, own_surroundings, restored
 from skdepict._trainer import Trainer
 from skdepict._validation import check_init, check_prior, check_rows
 from skdepict.networks._build import build_autoencoder
@@ -184,10 +184,11 @@ class DEPICTClustering(
         Samples per step of gradient descent. Small data sets take smaller batches,
         at least 16 to an epoch, but not below 32 samples.
 
-    device : str, default="auto"
-        Where to compute: "auto" takes CUDA, else MPS, else the CPU; or a torch device
-        name, such as "cpu" or "cuda:1". Also read by `predict` and `transform`, so
-        that a model fitted on one device can be used on another.
+    device : str or torch.device, default="auto"
+        Where to compute: "auto" takes CUDA (the GPU of LOCAL_RANK, in a process
+        group), else MPS where a first small fit works, else the CPU; or a torch device
+        or its name, such as "cpu" or "cuda:1". Also read by `predict` and `transform`,
+        so that a model fitted on one device can be used on another.
 
     checkpoint_dir : str or path-like, default=None
         Folder in which the fit keeps, on its way, what it needs to go on after it was
@@ -318,7 +319,7 @@ class DEPICTClustering(
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "schedule": [StrOptions(set(SCHEDULES))],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "device": [str],
+        "device": [str, torch.device],
         "checkpoint_dir": [str, os.PathLike, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -454,17 +455,18 @@ class DEPICTClustering(
         """
         earlier = self._pop_fitted_attributes()
         try:
-            # The user may have turned gradients off around the call.
-            with torch.inference_mode(False), torch.enable_grad():
-                device = resolve_device(self.device)
-                with _own_generator(self.network, device):
-                    return self._fit(X, y, device)
+            device = self._resolve_device()
+            generators = (
+                {} if isinstance(self.network, str) else module_generators(device)
+            )
+            with own_surroundings(device), restored(generators.values()):
+                return self._fit(X, y, device, generators)
         except BaseException:
             self._pop_fitted_attributes()
             self.__dict__.update(earlier)
             raise
 
-    def _fit(self, X, y, device):
+    def _fit(self, X, y, device, generators):
         rows, sample_shape = check_rows(self, X)
         layout = find_layout((len(rows), *sample_shape), self.image_shape, self.network)
         n_clusters, init = self.n_clusters, self.init
@@ -493,10 +495,13 @@ class DEPICTClustering(
             )
         prior = check_prior(self.prior, n_clusters)
         init = check_init(init, len(rows), n_clusters, sample_shape)
-        if not isinstance(self.network, str):
-            torch.manual_seed(seed)
+        for generator in generators.values():
+            generator.manual_seed(stream_seed(seed, "module", processes.rank))
         autoencoder, embedding_dim = build_autoencoder(
-            self.network, layout, self._embedding_dim(n_clusters), seed
+            self.network,
+            layout,
+            self._embedding_dim(n_clusters),
+            stream_seed(seed, "weights"),
         )
         scaling = fit_scaling(rows, layout, autoencoder, processes)
         if n_clusters > 1 and scaling.constant:
@@ -517,7 +522,9 @@ class DEPICTClustering(
         if apart and processes.rank == 0 and not labels_are_given(init):
             chosen = rows if plan.members is None else rows[plan.members]
             labelled = Samples(chosen, self._input_format, device)
-        trainer = Trainer(model, samples, labelled, plan, processes, checkpoints, saved)
+        trainer = Trainer(
+            model, samples, labelled, plan, processes, generators, checkpoints, saved
+        )
         n_phases = (self.pretrain_epochs > 0) + 2 * self.max_rounds
         events = FitEvents(self, X, y, n_phases, lambda: fitted_so_far(trainer))
         outcome = trainer.run(events)
@@ -556,6 +563,15 @@ class DEPICTClustering(
             The same as ``fit(X).transform(X)``.
         """
         return self.fit(X, y).embedding_
+
+    @classmethod
+    def _fit_something(cls, device):
+        """Fit something small, which tells whether a device works."""
+        images = np.random.default_rng(0).random((32, 8, 8), dtype=np.float32)
+        model = cls(
+            2, init=[0, 1] * 16, fit_epochs=1, max_iter=1, device=device, random_state=0
+        )
+        model.fit(images).predict(images)
 
     def _embedding_dim(self, n_clusters):
         if self.embedding_dim is None:
@@ -671,14 +687,3 @@ def fitted_so_far(trainer):
     """The attributes of an estimator as if the fit had stopped here, for callbacks."""
     model = trainer.model_so_far()
     return None if model is None else {"network_": model}
-
-
-@contextmanager
-def _own_generator(network, device):
-    """Restore torch's global generator, which modules of the user's may draw from."""
-    if isinstance(network, str):
-        yield
-        return
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        yield

@@ -1,34 +1,41 @@
 """Where and in which precision the network runs."""
 
+import os
+import warnings
 from contextlib import nullcontext
 from functools import cache
 
 import torch
+from torch import distributed
 
 
-def resolve_device(name):
+def resolve_device(name, fit_something):
     """The torch device for a name, checked to exist.
 
     Parameters
     ----------
-    name : str
-        "auto" (CUDA, else MPS, else CPU) or any torch device name such as "cpu",
-        "cuda", "cuda:1" or "mps".
+    name : str or torch.device
+        "auto" (CUDA, else MPS where it works, else the CPU) or any torch device such as
+        "cpu", "cuda", "cuda:1" or "mps".
+    fit_something : callable
+        Fits something small on a device.
 
     Returns
     -------
     device : torch.device
+        With its number, if there can be several.
 
     Raises
     ------
     ValueError
         If torch does not know the name or the machine does not have the device.
     """
-    if name == "auto":
+    if isinstance(name, str) and name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
-        if torch.backends.mps.is_available():
-            return torch.device("mps")
+            return torch.device("cuda", _number_of_gpu())
+        mps = torch.device("mps")
+        if torch.backends.mps.is_available() and works(mps, fit_something):
+            return mps
         return torch.device("cpu")
     advice = "Use device='auto' to take a GPU only when there is one, or device='cpu'."
     try:
@@ -50,7 +57,56 @@ def resolve_device(name):
             f"device={name!r} was asked for, but torch finds no such device on this "
             f"machine. {advice}"
         )
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", torch.cuda.current_device())
     return device
+
+
+def _number_of_gpu():
+    """The GPU of this process: one for each on a machine, where there is a group."""
+    if distributed.is_available() and distributed.is_initialized():
+        rank = os.environ.get("LOCAL_RANK", "")
+        if rank.isdecimal():
+            return int(rank) % torch.cuda.device_count()
+    return torch.cuda.current_device()
+
+
+@cache
+def works(device, fit_something):
+    """Whether a first small fit on a device succeeds.
+
+    Nobody has run this package on Apple's GPUs yet, and not all operations of torch are
+    there in all of its releases.
+
+    Parameters
+    ----------
+    device : torch.device
+    fit_something : callable
+        As in `resolve_device`.
+
+    Returns
+    -------
+    works : bool
+
+    Warns
+    -----
+    RuntimeWarning
+        If it does not, once: the CPU is used then.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fit_something(device)
+    except Exception as error:  # whatever a backend may raise
+        warnings.warn(
+            f"This machine has the device {device.type!r}, but a first small fit on it "
+            f"fails ({type(error).__name__}: {error}). The CPU is used. "
+            f"device={device.type!r} insists on it, and device='cpu' says nothing.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
 
 
 def training_precision(device):
@@ -61,7 +117,9 @@ def training_precision(device):
     float32. Losses and predictions are always float32.
     """
     if _computes_bfloat16(device.type):
-        return torch.autocast(device.type, dtype=torch.bfloat16)
+        # Within an autocast of the user's, cast weights would be kept beyond the step
+        # that changes them.
+        return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)
     return nullcontext()
 
 

@@ -13,6 +13,7 @@ from skdepict._objectives import (
     squared_reconstruction_loss,
     target_distribution,
 )
+from skdepict._streams import stream_seed
 
 
 class Gradients:
@@ -49,7 +50,7 @@ class Gradients:
         self._n_parts = 1
         self.decoder_only = False
         self.noise = torch.Generator(samples.device)
-        self.noise.manual_seed(plan.seed + processes.rank)
+        self.noise.manual_seed(stream_seed(plan.seed, "noise", processes.rank, 0))
         # A module of the user's own may do something else each time.
         constant = not plan.own_network and processes.size == 1 and samples.on_device
         self._new_graphs = graphs_for(samples.device) if constant else None

@@ -12,6 +12,7 @@ from sklearn.utils import check_array
 from skdepict._device_neighbors import device_neighbors
 from skdepict._merge_tree import most_even_cut
 from skdepict._path_integral import PathIntegralClustering
+from skdepict._streams import stream_seed
 from skdepict._whitened_components import WhitenedComponents
 
 # Which of these suits the data differs from one to the next, so all are tried.
@@ -40,7 +41,7 @@ def samples_to_label(init, n_samples, seed):
         The parameter of `DEPICTClustering`.
     n_samples : int
     seed : int
-        Of the choice.
+        Of the fit.
 
     Returns
     -------
@@ -50,7 +51,7 @@ def samples_to_label(init, n_samples, seed):
     """
     if labels_are_given(init) or n_samples <= MAX_LABELLED:
         return None
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(stream_seed(seed, "members"))
     return np.sort(generator.choice(n_samples, MAX_LABELLED, replace=False))
 
 

@@ -5,6 +5,7 @@ threads do not disturb each other and torch's global state stays as the user lef
 """
 
 import math
+from functools import cache
 
 import torch
 from torch.nn import functional
@@ -14,8 +15,10 @@ MAX_SHIFT = 0.1  # of the image side
 MAX_ZOOM = 0.1  # of the image scale
 MAX_BEND = 0.08  # of the image side
 BEND_KNOTS = 4  # on each axis
-DECISIONS_PER_DRAW = 4
-LEAST_INT64 = -(2**63)
+# A 32-bit draw is made into two numbers of 15 bits: every backend of torch documents
+# draws from 0 to the largest of a type, and not all of them have other ranges.
+DECISIONS_PER_DRAW = 2
+DECISION_VALUES = 2**15
 
 
 class Dropout:
@@ -24,7 +27,8 @@ class Dropout:
     Parameters
     ----------
     rate : float in [0, 1)
-        The probability of an entry being dropped.
+        The probability of an entry being dropped. It is rounded so that what is kept,
+        times a factor that the type of the entries has, is 1 in the mean.
     generator : torch.Generator
         The source of randomness, on the device of the batches.
     """
@@ -36,15 +40,42 @@ class Dropout:
     def __call__(self, x):
         if self.rate == 0.0:
             return x
-        # A quarter of a 64-bit number decides on each entry: four times fewer draws.
         n_draws = -(-x.numel() // DECISIONS_PER_DRAW)
-        draws = torch.empty(n_draws, dtype=torch.int64, device=x.device)
-        draws.random_(LEAST_INT64, None, generator=self.generator)
+        draws = torch.empty(n_draws, dtype=torch.int32, device=x.device)
+        draws.random_(generator=self.generator)
         decisions = draws.view(torch.int16)[: x.numel()]
+        n_kept, factor = kept_values(self.rate, x.dtype)
         # In place: booleans would take four times longer to become factors.
-        kept = decisions.ge_(min(round((self.rate - 0.5) * 2**16), 2**15 - 1))
-        factors = kept.to(x.dtype).mul_(1.0 / (1.0 - self.rate))
-        return x * _laid_out_as(x, factors)
+        kept = decisions.bitwise_and_(DECISION_VALUES - 1).lt_(n_kept)
+        return x * _laid_out_as(x, kept.to(x.dtype).mul_(factor))
+
+
+@cache
+def kept_values(rate, dtype):
+    """How many values of a decision keep an entry, and what these are multiplied by.
+
+    Parameters
+    ----------
+    rate : float in [0, 1)
+        The probability of an entry being dropped.
+    dtype : torch.dtype
+        Of the entries.
+
+    Returns
+    -------
+    n_kept : int
+        Of `DECISION_VALUES`.
+    factor : float
+        One that the type has, as near as it can be to the inverse of the probability of
+        being kept. bfloat16 has no 1 / 0.9, but 1.109375, the inverse of 0.9014.
+    """
+    wanted = _rounded(1.0 / (1.0 - rate), dtype)
+    n_kept = max(1, round(DECISION_VALUES / wanted))
+    return n_kept, _rounded(DECISION_VALUES / n_kept, dtype)
+
+
+def _rounded(value, dtype):
+    return torch.tensor(value, dtype=dtype, device="cpu").item()
 
 
 def _laid_out_as(x, values):

@@ -15,13 +15,14 @@ from skdepict._model import (
     embed_all,
     inference_batch,
 )
+from skdepict._surroundings import own_surroundings
 from skdepict._validation import check_rows
 
 
 class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """Methods of a fitted estimator."""
 
-    device: str
+    device: str | torch.device
     network_: ClusteringModel
     _input_format: InputFormat
 
@@ -94,12 +95,13 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 f"{type(self).__name__} has {self._n_features_out}. Pass what "
                 "transform returned."
             )
-        device = resolve_device(self.device)
-        decoded = decode_all(
-            self.network_.to(device),
-            torch.as_tensor(embedding, dtype=torch.float32, device=device),
-            self._input_format.layout.n_features,
-        )
+        device = self._resolve_device()
+        with own_surroundings(device):
+            decoded = decode_all(
+                self.network_.to(device),
+                torch.as_tensor(embedding, dtype=torch.float32, device=device),
+                self._input_format.layout.n_features,
+            )
         return self._input_format.restore(decoded.cpu().numpy()).astype(embedding.dtype)
 
     def score(self, X, y=None):
@@ -188,7 +190,11 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         result : ndarray of shape (n_samples, ...)
         """
         check_is_fitted(self)
-        device = resolve_device(self.device)
+        device = self._resolve_device()
+        with own_surroundings(device):
+            return self._of_parts_on(device, X, function, dtype)
+
+    def _of_parts_on(self, device, X, function, dtype):
         rows, _ = check_rows(self, X, self._input_format.sample_shape)
         model = self.network_.to(device)
         # What is held at once of samples and results is bounded, in whole batches.
@@ -206,6 +212,9 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 result = np.empty(shape, dtype or float_dtype(rows))
             result[share] = part
         return result
+
+    def _resolve_device(self):
+        return resolve_device(self.device, type(self)._fit_something)
 
     @property
     def _n_features_out(self):

@@ -31,9 +31,9 @@ class Processes:
         together = distributed.is_available() and distributed.is_initialized()
         self.size = distributed.get_world_size() if together else 1
         self.rank = distributed.get_rank() if together else 0
-        # NCCL exchanges what is on GPUs, gloo what is in memory.
-        on_gpu = self.size > 1 and "nccl" in distributed.get_backend()
-        self._device = device if on_gpu else torch.device("cpu")
+        self._device = torch.device("cpu")
+        if self.size > 1:
+            self._device = device_for_messages(device, distributed.get_backend_config())
 
     def share(self, n_samples):
         """The samples of this process: a slice of nearly n_samples / size."""
@@ -204,12 +204,53 @@ class Processes:
         return sent.to(tensor.device)
 
 
+def device_for_messages(device, backends):
+    """Where what processes exchange has to be.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where this process computes.
+    backends : str
+        A group's backend for each kind of device, as "cpu:gloo,cuda:nccl".
+
+    Returns
+    -------
+    device : torch.device
+
+    Raises
+    ------
+    ValueError
+        If the group exchanges neither what is on the device nor what is in memory.
+    """
+    kinds = [backend.partition(":")[0] for backend in backends.split(",")]
+    if device.type in kinds:
+        return device
+    if "cpu" in kinds:
+        return torch.device("cpu")
+    raise ValueError(
+        f"The process group has the backends {backends!r} and cannot exchange what is "
+        f"on device={device.type!r}. Use a device that it serves, or "
+        "torch.distributed.init_process_group() without a backend, which serves all."
+    )
+
+
+def _is_of_connection(error):
+    """Whether an error of torch is that other processes cannot be reached."""
+    if isinstance(error, distributed.DistError):
+        return True
+    words = ("gloo", "nccl", "connection", "peer", "socket", "timed out")
+    return any(word in str(error).lower() for word in words)
+
+
 @contextmanager
 def _partners():
     """Say what a failure to reach the other processes means."""
     try:
         yield
     except RuntimeError as error:
+        if not _is_of_connection(error):
+            raise
         raise RuntimeError(
             f"Another process of the group cannot be reached any more ({error}). It "
             "has ended or failed: look at its output, and start all of them again."

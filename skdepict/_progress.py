@@ -8,12 +8,11 @@ import numpy as np
 import torch
 
 from skdepict._average import WeightAverage
+from skdepict._streams import stream_seed
 
 # A fit that was killed loses the epochs since the last checkpoint: those of so many
 # seconds, or one.
 SECONDS_BETWEEN_CHECKPOINTS = 5.0
-# Between the seeds of noise before and after: larger than any number of processes.
-RESEEDING = 7919
 
 
 @dataclass
@@ -96,8 +95,8 @@ class Journal:
     progress : Progress
     plan : Plan
     processes : Processes
-    order, noise : torch.Generator
-        What batches and noise are drawn from.
+    generators : dict of str to torch.Generator
+        What is drawn from, by name: "order", "noise" and those of a user's module.
 
     Attributes
     ----------
@@ -106,7 +105,7 @@ class Journal:
     """
 
     def __init__(
-        self, checkpoints, saved, model, progress, plan, processes, order, noise
+        self, checkpoints, saved, model, progress, plan, processes, generators
     ):
         self._checkpoints = checkpoints
         self._content, self._arrays = ({}, {}) if saved is None else saved
@@ -115,8 +114,7 @@ class Journal:
         self._progress = progress
         self._plan = plan
         self._processes = processes
-        self._order = order
-        self._noise = noise
+        self._generators = generators
         self._written = time.monotonic()
 
     def write(self, phase, n_done, n_epochs, optimizer):
@@ -147,9 +145,8 @@ class Journal:
                 for name, value in optimizer.state.get(parameter, {}).items()
             },
             "generator": {
-                "order": self._order.get_state(),
-                "noise": self._noise.get_state(),
-                "global": torch.get_rng_state(),
+                name: generator.get_state()
+                for name, generator in self._generators.items()
             },
             "average": dict(enumerate(average)),
             "best average": dict(enumerate(progress.best_average or [])),
@@ -199,7 +196,7 @@ class Journal:
         if [type(number), type(divergence), type(converged)] != [int, float, bool]:
             raise ValueError("the best round is none")
         state = {
-            name: tensor.to(self._noise.device)
+            name: tensor.to(self._generators["noise"].device)
             for name, tensor in self._part("best").items()
         }
         here = {name: tensor.shape for name, tensor in self._model.state_dict().items()}
@@ -259,18 +256,15 @@ class Journal:
                 }
 
     def _restore_generators(self):
-        generators = self._part("generator")
-        self._order.set_state(generators["order"])
-        if self._processes.size == 1:
-            self._noise.set_state(generators["noise"])
-            if self._plan.own_network:
-                torch.set_rng_state(generators["global"])
-        else:
+        states, rank = self._part("generator"), self._processes.rank
+        n_epochs = len(self._progress.outcome.history)
+        for name, generator in self._generators.items():
+            if name == "order" or self._processes.size == 1:
+                generator.set_state(states[name])
+                continue
             # Each process has noise of its own, and only the first one writes.
-            n_epochs = len(self._progress.outcome.history)
-            self._noise.manual_seed(
-                self._plan.seed + self._processes.rank + RESEEDING * n_epochs
-            )
+            use = "noise" if name == "noise" else "module"
+            generator.manual_seed(stream_seed(self._plan.seed, use, rank, n_epochs))
 
     def _part(self, name, separator="/"):
         """The tensors of one part of the checkpoint, by their names in it."""

@@ -7,6 +7,7 @@ import torch
 
 from skdepict._initialization import order_by_prior, path_integral_labels
 from skdepict._model import assign, embed_batches
+from skdepict._streams import stream_seed
 
 # New starting labels must be nearer to the prior than the network's by this factor and
 # by so much more. Smaller gains are chance.
@@ -41,7 +42,8 @@ def sizes_and_spread(model, samples, processes):
     highest = -lowest
     for _, embedding in embed_batches(model, samples):
         found = assign(model, embedding).argmax(dim=1)
-        sizes += found.bincount(minlength=n_clusters).to(device)
+        # On the CPU: CUDA refuses to count where the user wants it deterministic.
+        sizes += found.cpu().bincount(minlength=n_clusters).to(device)
         lowest = torch.minimum(lowest, embedding.amin(dim=0))
         highest = torch.maximum(highest, embedding.amax(dim=0))
     spread = processes.max(highest) + processes.max(-lowest)
@@ -102,7 +104,7 @@ def _is_hopeless(points, plan, prior, needed, device):
     """
     if len(points) <= 2 * MAX_SCREENED:
         return False
-    generator = np.random.default_rng(plan.seed)
+    generator = np.random.default_rng(stream_seed(plan.seed, "screening"))
     chosen = generator.choice(len(points), MAX_SCREENED, replace=False)
     _, divergence = path_integral_labels(points[chosen], plan.n_clusters, prior, device)
     # Sizes of a part differ by chance, by so much in the mean.

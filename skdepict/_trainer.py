@@ -30,6 +30,7 @@ from skdepict._objectives import prior_divergence, target_distribution
 from skdepict._plan import SCHEDULES, WARM_UP
 from skdepict._progress import Epoch, Journal, Progress, Round
 from skdepict._rounds import labels_to_go_on, most_to_go_on, sizes_and_spread
+from skdepict._streams import stream_seed
 
 logger = logging.getLogger("skdepict")
 
@@ -57,6 +58,8 @@ class Trainer:
         The settings.
     processes : Processes
         Those that train the model together.
+    generators : dict of str to torch.Generator
+        Torch's own, by name, which a module of the user's may draw from.
     checkpoints : Checkpoints, default=None
         Where the first process writes how far it has come.
     saved : tuple (dict, dict of ndarray), default=None
@@ -64,7 +67,15 @@ class Trainer:
     """
 
     def __init__(
-        self, model, samples, labelled, plan, processes, checkpoints=None, saved=None
+        self,
+        model,
+        samples,
+        labelled,
+        plan,
+        processes,
+        generators,
+        checkpoints=None,
+        saved=None,
     ):
         self.model = model
         self.samples = samples
@@ -75,7 +86,7 @@ class Trainer:
         self._progress = Progress()
         self.outcome = self._progress.outcome
         self._last_points: np.ndarray | None = None
-        self._order = torch.Generator().manual_seed(plan.seed)
+        self._order = torch.Generator().manual_seed(stream_seed(plan.seed, "order"))
         self._frequencies = plan.prior
         if plan.prior is None:
             self._frequencies = np.full(plan.n_clusters, 1.0 / plan.n_clusters)
@@ -92,8 +103,11 @@ class Trainer:
             self._progress,
             plan,
             processes,
-            self._order,
-            self._gradients.noise,
+            {
+                "order": self._order,
+                "noise": self._gradients.noise,
+                **{f"global {name}": g for name, g in generators.items()},
+            },
         )
         self._share = processes.share(plan.n_samples)
         self._members = None
@@ -184,7 +198,7 @@ class Trainer:
             self.labelled.rows,
             self._embedding,
             self._frequencies,
-            self.plan.seed,
+            stream_seed(self.plan.seed, "clusterer"),
             self.samples.device,
         )
 

@@ -10,11 +10,16 @@ from skdepict import _captured, _gradients, _initialization
 from skdepict._gradients import Gradients
 from skdepict.networks import DenseAutoencoder
 
-from .conftest import quick
+from . import conftest
 from .played_graph import PlayedGraphs
 
 # Of 300 images.
 BATCH_SIZE, N_BATCHES = 30, 10
+
+
+def quick(n_clusters, device="cpu", **parameters):
+    """An estimator that trains for a moment, on the processor."""
+    return conftest.quick(n_clusters, device=device, **parameters)
 
 
 class WithoutNoise(PlayedGraphs):
@@ -280,10 +285,10 @@ def test_a_gpu_replays_what_it_would_do_one_by_one(few_digits, monkeypatch):
     monkeypatch.setattr(_captured.CudaGraphs, "replay", counted)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        model = quick(10, **parameters).fit(images)
+        model = quick(10, device="cuda", **parameters).fit(images)
     assert n_replayed > N_BATCHES
     monkeypatch.setenv("SKDEPICT_CUDA_GRAPHS", "0")
-    expected = quick(10, **parameters).fit(images)
+    expected = quick(10, device="cuda", **parameters).fit(images)
     first, first_expected = model.history_[0], expected.history_[0]
     assert first["loss"] == pytest.approx(first_expected["loss"], rel=1e-3)
     assert np.mean(model.labels_ == expected.labels_) > 0.99

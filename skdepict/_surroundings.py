@@ -1,0 +1,100 @@
+"""What the program around a call has set, kept out of it, and left as it was.
+
+A context must not be entered where a generator of the caller's yields inside it.
+"""
+
+import os
+from contextlib import ExitStack, contextmanager
+
+import sklearn
+import torch
+from threadpoolctl import ThreadpoolController
+
+# The number of torch's threads when this process was forked, until its first call.
+_threads_at_fork = None
+
+
+def sklearn_defaults():
+    """A context in which scikit-learn has its defaults for what we call of it."""
+    return sklearn.config_context(
+        transform_output="default", array_api_dispatch=False, assume_finite=False
+    )
+
+
+@contextmanager
+def own_surroundings(device):
+    """Keep out the caller's autocast, grad mode, default device and scikit-learn's.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the call computes; the current one within the context.
+    """
+    _compute_in_one_thread_after_fork()
+    with ExitStack() as stack:
+        stack.enter_context(sklearn_defaults())
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for kind in {"cpu", device.type}:
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        if device.type == "cuda":
+            stack.enter_context(torch.cuda.device(device))
+        yield
+
+
+def module_generators(device):
+    """The global generators that a module of the user's may draw from, by name.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the module computes.
+
+    Returns
+    -------
+    generators : dict of str to torch.Generator
+    """
+    generators = {"cpu": torch.default_generator}
+    if device.type == "cuda":
+        torch.cuda.init()
+        generators["cuda"] = torch.cuda.default_generators[device.index]
+    elif device.type == "mps":
+        generators["mps"] = torch.mps._get_default_mps_generator()
+    return generators
+
+
+@contextmanager
+def restored(generators):
+    """Give generators their present states back at the end."""
+    states = [generator.get_state() for generator in generators]
+    try:
+        yield
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
+
+
+def _note_fork():
+    global _threads_at_fork
+    _threads_at_fork = torch.get_num_threads()
+
+
+def _compute_in_one_thread_after_fork():
+    """Let a forked process compute in one thread, unless the user chose otherwise.
+
+    The threads of GNU OpenMP do not live on in the child of a fork, and where it counts
+    on those that its parent had, it waits for them for ever. torch's own data loaders
+    do the same in their workers.
+    """
+    global _threads_at_fork
+    at_fork, _threads_at_fork = _threads_at_fork, None
+    if at_fork is not None and at_fork == torch.get_num_threads():
+        ThreadpoolController().limit(limits=1, user_api="openmp")
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
