@@ -64,10 +64,11 @@ def test_two_processes_take_the_steps_of_one(task, folder):
         np.testing.assert_array_equal(second[name], value)
     assert len(first["embedding_of_the_fit"]) == 1797
     losses = first["losses_of_the_fit"], alone["losses_of_the_fit"]
-    # "given" has noise, which differs.
-    np.testing.assert_allclose(*losses, rtol=0.1 if task == "given" else 1e-4)
     if task == "given":
+        # With noise, which differs: from the 2.3 nats of chance down to nearly nothing.
+        np.testing.assert_allclose(*losses, rtol=0.01, atol=2e-3)
         return
+    np.testing.assert_allclose(*losses, rtol=1e-4)
     for name, value in alone.items():
         if "of_the_fit" not in name and name != "predicted":
             np.testing.assert_allclose(first[name], value, atol=1e-4)
