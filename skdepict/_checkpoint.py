@@ -5,18 +5,16 @@ and no code.
 """
 
 import hashlib
+import itertools
 import json
 import os
 import warnings
-import zlib
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 
 import numpy as np
-import torch
+from filelock import FileLock, Timeout
 
-from skdepict._files import parse_json, write_whole
-from skdepict._processes import N_COMPARED
+from skdepict._files import as_path, parse_json, write_whole
 
 VERSION = 1
 PHASES = ("pretrain", "initialise", "joint")
@@ -43,34 +41,63 @@ class Checkpoints:
     """The checkpoint of one fit.
 
     Its name tells the fit, by its parameters and its data, so that many fits, as those
-    of a grid search, can have one folder.
+    of a grid search, can have one folder. A fit that runs holds a lock on it; one that
+    begins beside it, with the same parameters and data, has a checkpoint of its own.
 
     Parameters
     ----------
     folder : str or Path
         Made where it is missing.
     identity : str
-        Of the fit; see `identify`.
+        Of the fit; see `skdepict._identity.identify`.
     """
 
     def __init__(self, folder, identity):
         self._identity = identity
-        self.path = Path(folder) / f"{identity[:16]}.checkpoint"
+        self._folder = as_path(folder)
+        self.path = self._path(1)
+
+    @contextmanager
+    def held(self):
+        """Hold the first checkpoint of this fit that no other running one holds.
+
+        Raises
+        ------
+        OSError
+            If there can be no such folder, or no file in it.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            self.path = self._path(number)
+            lock = FileLock(self.path.with_suffix(".lock"), timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                continue
+            break
+        try:
+            yield
+        finally:
+            # Removed while it is held: who waits for it sees that it is gone.
+            with suppress(OSError):
+                os.unlink(lock.lock_file)
+            lock.release()
+
+    def _path(self, number):
+        name = self._identity[:16] + f"-{number}" * (number > 1)
+        return self._folder / f"{name}.checkpoint"
 
     def read(self):
         """The content and the arrays that were written last; None if there are none.
 
         Raises
         ------
-        OSError
-            If there can be no such folder.
         CheckpointError
             If the file is no whole checkpoint of this fit.
         """
         from safetensors import safe_open
 
         if not self.path.exists():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             return None
         with self.guarded():
             with safe_open(os.fspath(self.path), framework="numpy") as file:
@@ -156,43 +183,3 @@ def _digest(text, arrays):
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(array.data.cast("B") if array.size else b"")
     return digest.hexdigest()
-
-
-def identify(estimator, rows, device):
-    """What tells one fit from another: parameters, some of the data, versions.
-
-    Parameters
-    ----------
-    estimator : DEPICTClustering
-    rows : ndarray or PartwiseRows of shape (n_samples, n_features)
-    device : torch.device
-        Random numbers of one kind of device mean nothing to another.
-
-    Returns
-    -------
-    identity : str
-    """
-    from skdepict import __version__
-
-    digest = hashlib.sha256(f"{__version__} {torch.__version__} {device.type}".encode())
-    for name, value in sorted(estimator.get_params(deep=False).items()):
-        # These do not change what comes out, or not what it is worth.
-        if name not in ("checkpoint_dir", "device", "verbose"):
-            digest.update(f"{name}=".encode() + _describe(value))
-    places = np.unique(np.linspace(0, len(rows) - 1, N_COMPARED).astype(int))
-    some = np.ascontiguousarray(rows[places])
-    digest.update(f"{rows.shape} {rows.dtype} {zlib.crc32(some.tobytes())}".encode())
-    return digest.hexdigest()
-
-
-def _describe(value):
-    if isinstance(value, torch.nn.Module):
-        state = {name: t.numpy(force=True) for name, t in value.state_dict().items()}
-        return (type(value).__qualname__ + _digest("", state)).encode()
-    if isinstance(value, np.random.RandomState):
-        # Moved on by each fit; the checkpoint has the seed that came out.
-        return b"RandomState"
-    if hasattr(value, "__array__"):
-        array = np.asarray(value)
-        return f"{array.dtype} {array.shape}".encode() + array.tobytes()
-    return repr(value).encode()

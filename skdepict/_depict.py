@@ -4,6 +4,8 @@ import copy
 import math
 import os
 import warnings
+from contextlib import ExitStack
+from functools import cache
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -16,8 +18,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skdepict._callbacks import FitEvents
-from skdepict._checkpoint import Checkpoints, identify
+from skdepict._checkpoint import Checkpoints
 from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
+from skdepict._identity import fingerprint_of_rows, identify
 from skdepict._initialization import (
     class_means,
     find_n_clusters,
@@ -263,8 +266,10 @@ class DEPICTClustering(
     own; `predict` and `transform` are in float32. So the same `random_state` may give
     other labels on another processor.
 
-    An interrupt from the keyboard ends training early with a warning and leaves a
-    usable model with ``converged_`` False.
+    An interrupt from the keyboard ends training, and whatever called `fit`: a search, a
+    loop, a notebook's cell. The KeyboardInterrupt that `fit` raises says whether there
+    are clusters already; then the estimator is fitted with what there is, and
+    ``converged_`` is False. With `checkpoint_dir`, the same call continues from there.
 
     References
     ----------
@@ -452,31 +457,54 @@ class DEPICTClustering(
         FloatingPointError
             If the loss stops being finite (the message names phase and epoch), or if
             the embedding collapses to one point.
+        KeyboardInterrupt
+            If there was one. What training has come to is in the estimator, if there
+            are clusters already; otherwise what an earlier fit left.
         """
         earlier = self._pop_fitted_attributes()
         try:
             device = self._resolve_device()
-            generators = (
-                {} if isinstance(self.network, str) else module_generators(device)
-            )
-            with own_surroundings(device), restored(generators.values()):
-                return self._fit(X, y, device, generators)
+            own_network = not isinstance(self.network, str)
+            generators = module_generators(device) if own_network else {}
+            with (
+                own_surroundings(device),
+                restored(generators.values()),
+                ExitStack() as held,
+            ):
+                outcome = self._fit(X, y, device, generators, held)
         except BaseException:
             self._pop_fitted_attributes()
             self.__dict__.update(earlier)
             raise
+        # Whatever called this must end too: a search would take the model for whole.
+        if outcome.interrupted:
+            raise KeyboardInterrupt(
+                f"The fit was interrupted after {len(outcome.history)} epochs. The "
+                "model can be used as it is; fit again for a better one."
+            )
+        return self
 
-    def _fit(self, X, y, device, generators):
+    def _fit(self, X, y, device, generators, held):
         rows, sample_shape = check_rows(self, X)
         layout = find_layout((len(rows), *sample_shape), self.image_shape, self.network)
         n_clusters, init = self.n_clusters, self.init
         processes = Processes(device)
-        processes.check_alike(rows)
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        fingerprint = cache(lambda: fingerprint_of_rows(rows))
+        processes.check_alike(rows, fingerprint)
         checkpoints = saved = None
         if self.checkpoint_dir is not None:
-            checkpoints = Checkpoints(self.checkpoint_dir, identify(self, rows, device))
-            saved = processes.from_first(checkpoints.read)
+            # Before a seed is drawn, which moves a RandomState on.
+            identity = processes.from_first(
+                lambda: identify(self, fingerprint(), device)
+            )
+            checkpoints = Checkpoints(self.checkpoint_dir, identity)
+
+            def hold_and_read():
+                held.enter_context(checkpoints.held())
+                return checkpoints.read()
+
+            saved = processes.from_first(hold_and_read)
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
         if saved is not None:
             seed = saved[0]["seed"]
         seed = processes.from_first(lambda: seed)
@@ -540,11 +568,13 @@ class DEPICTClustering(
         self.labels_ = assign(model, embedding).argmax(dim=1).numpy()
         self.embedding_ = embedding.numpy().astype(float_dtype(rows), copy=False)
         self.cluster_centers_ = class_means(self.embedding_, self.labels_, n_clusters)
-        self._warn_of(outcome)
+        if outcome.interrupted:
+            return outcome
+        self._warn_of_empty_clusters()
         events.end()
-        if checkpoints is not None and processes.rank == 0 and not outcome.interrupted:
+        if checkpoints is not None and processes.rank == 0:
             checkpoints.remove()
-        return self
+        return outcome
 
     def fit_transform(self, X, y=None):
         """Cluster X and return its embedding.
@@ -619,14 +649,7 @@ class DEPICTClustering(
             verbose=self.verbose,
         )
 
-    def _warn_of(self, outcome):
-        if outcome.interrupted:
-            warnings.warn(
-                f"The fit was interrupted after {len(outcome.history)} epochs. The "
-                "model can be used as it is; fit again for a better one.",
-                ConvergenceWarning,
-                stacklevel=6,
-            )
+    def _warn_of_empty_clusters(self):
         sizes = np.bincount(self.labels_, minlength=self.n_clusters_)
         empty = np.flatnonzero(sizes == 0)
         if len(empty):

@@ -4,12 +4,36 @@ import json
 import os
 import re
 import secrets
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
 # More than 30,000 epochs write, and as Python objects 30 megabytes at most.
 MAX_VALUES = 300_000
 STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+
+
+def as_path(path):
+    """The path that a user has named, where "~" is the home folder."""
+    return Path(path).expanduser()
+
+
+def check_file(path):
+    """Refuse what is there but no file: of a pipe, one would wait for ever.
+
+    Raises
+    ------
+    OSError
+        If there is no such file. The path is named as the user has it.
+    """
+    path = as_path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, and a file is needed.")
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {path}.")
+    if not path.is_file():
+        raise OSError(f"{path} is no file, but a pipe, a socket or a device.")
+    return path
 
 
 @contextmanager
@@ -19,17 +43,32 @@ def replaced(path):
     Parameters
     ----------
     path : str or Path
-        The file to be; what is there stays until the end, or if something fails.
+        The file to be; what is there stays until the end, or if something fails. A link
+        stays one, and the file that it leads to is replaced. The permissions stay.
 
     Yields
     ------
     temporary : Path
         A file beside it, to be written; it is gone afterwards, in any case.
+
+    Raises
+    ------
+    OSError
+        If its folder is missing, or if it is a folder itself.
     """
-    path = Path(path)
+    named = as_path(path)
+    path = Path(os.path.realpath(named))
+    if path.is_dir():
+        raise IsADirectoryError(f"{named} is a folder. Name a file in it.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder {named.parent} to write {named} to. Make it first."
+        )
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         yield temporary
+        if path.exists():
+            shutil.copymode(path, temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 import copy
 import logging
 import math
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -125,28 +124,29 @@ class Trainer:
         Returns
         -------
         outcome : Outcome
+            Of what there is so far, where an interrupt came after there were clusters.
 
         Raises
         ------
         FloatingPointError
             If the loss stops being finite, or the embedding collapses to one point.
+        KeyboardInterrupt
+            If an interrupt came before there were clusters, or in one of several
+            processes: the others know nothing of it, and would wait.
         """
         self.events = events
-        self._journal.take_up()
-        if self._journal.phase in (None, "pretrain"):
-            with self._interruptible():
-                self._pretrain()
-            self._progress.labels = self.processes.from_first(self._initial_labels)
+        try:
+            self._run_phases()
+        except KeyboardInterrupt:
+            if not self.has_clusters or self.processes.size > 1:
+                raise
+            self.outcome.interrupted = True
+        finally:
+            # They refer to this trainer: none would be freed before the other.
+            self.events = None
         best = self._progress.best
-        while self._progress.labels is not None:
-            self._run_round(self._progress.labels)
-            self._progress.labels = None
-            # A round that was cut short does not replace a whole one.
-            if best is None or not self.outcome.interrupted:
-                with self._interruptible():
-                    best, self._progress.labels = self._judge_round(best)
-                    self._progress.best = best
         self.outcome.best_round = self.outcome.n_rounds
+        # A round that was cut short does not replace a whole one.
         if best is not None:
             self.model.load_state_dict(best.state)
             self.outcome.best_round = best.number
@@ -156,6 +156,18 @@ class Trainer:
         self.model.zero_grad()
         self.model.eval()
         return self.outcome
+
+    def _run_phases(self):
+        progress = self._progress
+        self._journal.take_up()
+        if self._journal.phase in (None, "pretrain"):
+            self._pretrain()
+            progress.labels = self.processes.from_first(self._initial_labels)
+        while progress.labels is not None:
+            self._run_round(progress.labels)
+            progress.labels = None
+            progress.best = self._best_of(progress.best)
+            progress.labels = self._labels_for_another_round(progress.best)
 
     def model_so_far(self):
         """A copy of the model as it would be if training ended now.
@@ -180,27 +192,18 @@ class Trainer:
     def _initial_labels(self):
         """Phase 2, first part: starting labels."""
         plan = self.plan
-        given = isinstance(plan.init, np.ndarray)
-        method = "kmeans" if self.outcome.interrupted and not given else plan.init
-        try:
-            labels = self._labels_by(method)
-        except KeyboardInterrupt:
-            self._note_interrupt()
-            labels = self._labels_by("kmeans")
-        if plan.prior is not None and not given:
-            labels = order_by_prior(labels, plan.prior)
-        return labels
-
-    def _labels_by(self, method):
-        return initial_labels(
-            method,
-            self.plan.n_clusters,
+        labels = initial_labels(
+            plan.init,
+            plan.n_clusters,
             self.labelled.rows,
             self._embedding,
             self._frequencies,
-            stream_seed(self.plan.seed, "clusterer"),
+            stream_seed(plan.seed, "clusterer"),
             self.samples.device,
         )
+        if plan.prior is not None and not isinstance(plan.init, np.ndarray):
+            labels = order_by_prior(labels, plan.prior)
+        return labels
 
     def _embedding(self):
         return embed_all(self.model, self.labelled).cpu().numpy()
@@ -210,17 +213,11 @@ class Trainer:
         if self._journal.phase is None:
             self.outcome.n_rounds += 1
             self.outcome.converged = False
-            try:
-                self._start_from(labels)
-            except KeyboardInterrupt:
-                self._note_interrupt()
-                self._start_from(labels)
+            self._start_from(labels)
         self.has_clusters = True
         if self._journal.phase in (None, "initialise"):
-            with self._interruptible():
-                self._fit_to_labels(labels)
-        with self._interruptible():
-            self._train_jointly()
+            self._fit_to_labels(labels)
+        self._train_jointly()
 
     def _start_from(self, labels):
         """Phase 2, second part: the softmax layer starts at the means of the labels."""
@@ -327,37 +324,45 @@ class Trainer:
     def _divergence(self, targets):
         return prior_divergence(self._mean(targets), self._prior).item()
 
-    def _judge_round(self, best):
-        """Compare a round with the best one, and look for labels to start another from.
+    def _best_of(self, best):
+        """Compare the round with the best of those before.
 
         Parameters
         ----------
         best : Round or None
-            The best of the rounds before.
 
         Returns
         -------
         best : Round
             The one whose cluster sizes are nearest to the prior.
-        labels : ndarray of shape (n_members,) or None
-            Starting labels for another round; None if there is to be none.
         """
-        plan, outcome = self.plan, self.outcome
+        outcome = self.outcome
         sizes, spread = sizes_and_spread(self.model, self.samples, self.processes)
         self._check_spread(spread)
         divergence = size_divergence(sizes, self._frequencies)
         if best is None or divergence < best.divergence:
             state = copy.deepcopy(self.model.state_dict())
             best = Round(outcome.n_rounds, divergence, state, outcome.converged)
+        return best
+
+    def _labels_for_another_round(self, best):
+        """Starting labels from the embedding of the round that has just ended.
+
+        Parameters
+        ----------
+        best : Round
+
+        Returns
+        -------
+        labels : ndarray of shape (n_members,) or None
+            None if there is to be no other round.
+        """
+        plan = self.plan
         by_path_integral = isinstance(plan.init, str) and plan.init == "path-integral"
-        last = (
-            outcome.interrupted
-            or self._progress.stopped
-            or outcome.n_rounds == plan.max_rounds
-        )
-        needed = most_to_go_on(divergence)
+        last = self._progress.stopped or self.outcome.n_rounds == plan.max_rounds
+        needed = most_to_go_on(best.divergence)
         if last or not by_path_integral or needed < 0:
-            return best, None
+            return None
 
         def find_labels():
             points = self._embedding()
@@ -367,11 +372,7 @@ class Trainer:
             self._last_points = None if labels is None else points
             return labels
 
-        try:
-            return best, self.processes.from_first(find_labels)
-        except KeyboardInterrupt:
-            self._note_interrupt()
-            return best, None
+        return self.processes.from_first(find_labels)
 
     def _epochs(
         self,
@@ -394,7 +395,7 @@ class Trainer:
         members : tensor of shape (n_members,), default=None
             Which samples to train on; None for all.
         """
-        if self.outcome.interrupted or n_epochs == 0:
+        if n_epochs == 0:
             return
         n_samples = self.plan.n_samples if members is None else len(members)
         n_batches = math.ceil(n_samples / self.plan.batch_size)
@@ -463,25 +464,12 @@ class Trainer:
                 f"{self.plan.learning_rate:g}, and look for extreme values in X."
             )
 
-    @contextmanager
-    def _interruptible(self):
-        try:
-            yield
-        except KeyboardInterrupt:
-            self._note_interrupt()
-
-    def _note_interrupt(self):
-        """Go on to the end with what there is; in a group, end the job."""
-        if self.processes.size > 1:
-            # The other processes know nothing of it, and would wait.
-            raise
-        self.outcome.interrupted = True
-
     def _log(self, record):
         message = ", ".join(
             f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
             for key, value in record.items()
         )
-        logger.info(message)
         if self.plan.verbose and self.processes.rank == 0:
             print(message, flush=True)
+        else:
+            logger.debug(message)

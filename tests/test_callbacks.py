@@ -7,10 +7,12 @@ import sys
 import numpy as np
 import pytest
 from sklearn.callback import ProgressBar, ScoringMonitor
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.cluster import KMeans
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from skdepict.metrics import stability
 
 from .conftest import quick
 
@@ -99,34 +101,67 @@ def test_scoring_monitor_scores_every_epoch_that_has_clusters(blobs):
     assert model.labels_.shape == (200,)
 
 
-@pytest.mark.parametrize("at", ["pretrain 1", "initialise 1", "joint 0"])
-def test_interrupt_leaves_a_usable_model_and_a_warning(at, few_digits):
-    def interrupt():
-        raise KeyboardInterrupt
+def interrupt(*args, **kwargs):
+    raise KeyboardInterrupt
 
+
+@pytest.mark.parametrize("at", ["initialise 1", "joint 0"])
+def test_an_interrupt_leaves_a_usable_model(at, few_digits):
     images, _ = few_digits
     model = quick(10, pretrain_epochs=3, max_iter=5)
     model.set_callbacks(Recorder(at, interrupt))
-    with pytest.warns(ConvergenceWarning) as warned:
+    with pytest.raises(KeyboardInterrupt, match=r"after \d+ epochs. The model can be"):
         model.fit(images)
-    assert "interrupted after" in str(warned[0].message)
     assert not model.converged_
     np.testing.assert_array_equal(model.predict(images), model.labels_)
     assert model.history_[-1]["phase"] == at.split()[0]
 
 
-def test_interrupt_while_looking_for_starting_labels(few_digits):
-    from sklearn.cluster import KMeans
+class InterruptedKMeans(KMeans):
+    """Whoever waits for starting labels loses patience."""
 
-    class Interrupted(KMeans):
-        def fit_predict(self, X, y=None):
-            raise KeyboardInterrupt
+    fit_predict = interrupt
 
-    with pytest.warns(ConvergenceWarning) as warned:
-        model = quick(10, init=Interrupted(), pretrain_epochs=2).fit(few_digits[0])
-    assert "interrupted after 2 epochs" in str(warned[0].message)
-    assert len(np.unique(model.labels_)) > 2
-    assert [record["phase"] for record in model.history_] == ["pretrain"] * 2
+
+@pytest.mark.parametrize(
+    "parameters", [{"pretrain_epochs": 3}, {"init": InterruptedKMeans()}]
+)
+def test_an_interrupt_before_there_are_clusters_keeps_the_fit_before(
+    parameters, few_digits
+):
+    images, _ = few_digits
+    model = quick(10).fit(images)
+    labels = model.labels_.copy()
+    model.set_params(**parameters).set_callbacks(Recorder("pretrain 1", interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(images)
+    np.testing.assert_array_equal(model.predict(images), labels)
+
+
+def loop(X):
+    for seed in range(3):
+        quick(3, random_state=seed).set_callbacks(Recorder("joint 0", interrupt)).fit(X)
+
+
+def search(X):
+    model = quick(3).set_callbacks(Recorder("joint 0", interrupt))
+    GridSearchCV(model, {"n_clusters": [2, 3]}, cv=2).fit(X)
+
+
+def halves(X):
+    stability(quick(3).set_callbacks(Recorder("joint 0", interrupt)), X)
+
+
+def pipeline(X):
+    model = quick(3).set_callbacks(Recorder("joint 0", interrupt))
+    make_pipeline(StandardScaler(), model).fit_predict(X)
+
+
+@pytest.mark.parametrize("caller", [loop, search, halves, pipeline])
+def test_an_interrupt_ends_what_called_fit(caller, blobs):
+    """And no half-trained fit is scored as if it were whole."""
+    with pytest.raises(KeyboardInterrupt):
+        caller(blobs[0])
 
 
 INTERRUPTED_FIT = """
@@ -136,8 +171,11 @@ from skdepict import DEPICTClustering
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # Even in the background.
 images = load_digits().images
-model = DEPICTClustering(10, fit_epochs=10_000, verbose=1).fit(images)
-print("usable", model.converged_, model.predict(images).shape)
+model = DEPICTClustering(10, fit_epochs=10_000, verbose=1)
+try:
+    model.fit(images)
+finally:
+    print("usable", model.converged_, model.predict(images).shape)
 """
 
 
@@ -155,5 +193,5 @@ def test_ctrl_c_in_a_process_of_its_own():
         finally:
             process.kill()
     assert "usable False (1797,)" in output
-    assert "The fit was interrupted after" in errors
-    assert process.returncode == 0
+    assert "KeyboardInterrupt: The fit was interrupted after" in errors
+    assert process.returncode == -signal.SIGINT

@@ -1,13 +1,17 @@
 """Fits that were killed and go on."""
 
+import itertools
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 import torch
+from numpy.random import RandomState
+from torch.utils.data import Dataset
 
 from skdepict import DEPICTClustering, _checkpoint, _gradients, _progress, _rounds
 from skdepict._checkpoint import CheckpointError
@@ -19,6 +23,19 @@ from .played_graph import PlayedGraphs
 @pytest.fixture(autouse=True)
 def after_every_epoch(monkeypatch):
     monkeypatch.setattr(_progress, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+
+
+class Items(Dataset):
+    """The rows of an array."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, i):
+        return np.array(self.array[i])
 
 
 class Killed(BaseException):
@@ -141,12 +158,29 @@ def test_a_module_that_draws_by_itself(few_digits, tmp_path):
     assert torch.equal(state, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("random_state", [None, np.random.RandomState(0)])
-def test_a_seed_that_was_drawn_is_kept(random_state, few_digits, tmp_path):
-    parameters = {"max_iter": 4, "max_rounds": 1, "random_state": random_state}
+def test_a_seed_that_was_drawn_is_kept(few_digits, tmp_path):
+    parameters = {"max_iter": 4, "max_rounds": 1, "random_state": None}
     model, n_pieces = killed_and_resumed(tmp_path, few_digits[0], 13, **parameters)
     assert n_pieces == 2
     assert len(model.history_) == 24
+
+
+def test_a_random_state_is_what_it_holds(few_digits, tmp_path):
+    """The same program, started again, has the same one; a later fit has another."""
+    images = few_digits[0]
+
+    def parameters():
+        return {"max_iter": 4, "max_rounds": 1, "random_state": RandomState(0)}
+
+    killed(tmp_path, images, **parameters())
+    moved = parameters()
+    moved["random_state"].rand()
+    quick(5, checkpoint_dir=tmp_path, **moved).fit(images)
+    assert len(list(tmp_path.iterdir())) == 1
+    resumed = quick(5, checkpoint_dir=tmp_path, **parameters()).fit(images)
+    assert not list(tmp_path.iterdir())
+    expected = quick(5, **parameters()).fit(images)
+    np.testing.assert_array_equal(resumed.embedding_, expected.embedding_)
 
 
 def killed(folder, X, **parameters):
@@ -192,7 +226,10 @@ def test_other_parameters_and_other_data_are_other_fits(few_digits, tmp_path):
     images = few_digits[0]
     path = killed(tmp_path, images)
     before = path.read_bytes()
+    changed = images.copy()
+    changed[2] += 1  # One of 300.
     for X, parameters in (
+        (changed, {}),
         (images, {"dropout": 0.2}),
         (images[:200], {}),
         (images, {"random_state": 1}),
@@ -204,6 +241,68 @@ def test_other_parameters_and_other_data_are_other_fits(few_digits, tmp_path):
     model = quick(5, checkpoint_dir=str(tmp_path), verbose=0, device="cpu").fit(images)
     assert len(model.history_) == 22
     assert not path.exists()
+
+
+@pytest.mark.parametrize("kind", ["memory map", "path", "dataset"])
+def test_data_that_were_changed_on_the_disk_are_other_data(kind, few_digits, tmp_path):
+    images, folder, path = few_digits[0], tmp_path / "checkpoints", tmp_path / "X.npy"
+
+    def X():
+        if kind == "path":
+            return path
+        array = np.load(path, mmap_mode="r")
+        return array if kind == "memory map" else Items(array)
+
+    np.save(path, images)
+    before = killed(folder, X())
+    changed = images.copy()
+    changed[2] += 1
+    np.save(path, changed)
+    after = quick(5, checkpoint_dir=folder).fit(X())
+    np.testing.assert_array_equal(
+        after.embedding_, quick(5).fit(changed).embedding_.astype(np.float64)
+    )
+    np.save(path, images)
+    quick(5, checkpoint_dir=folder).fit(X())
+    assert not before.exists()
+
+
+def test_fits_beside_each_other_have_checkpoints_of_their_own(few_digits, tmp_path):
+    """Three of them without a seed, of the same data, in one folder."""
+    images, inside = few_digits[0], threading.Barrier(3)
+
+    class Meet(KillAfter):
+        def on_fit_task_end(self, estimator, context, **arguments):
+            if context.task_name == "epoch" and context.task_id == 2:
+                inside.wait(60)
+                names.update(path.name for path in tmp_path.glob("*.checkpoint"))
+                inside.wait(60)
+
+    def fit(place):
+        model = quick(5, checkpoint_dir=tmp_path, random_state=None)
+        embeddings[place] = model.set_callbacks(Meet(99)).fit(images).embedding_
+
+    names, embeddings = set(), {}
+    threads = [threading.Thread(target=fit, args=(place,)) for place in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(names) == 3
+    for a, b in itertools.combinations(embeddings.values(), 2):
+        assert not np.array_equal(a, b)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_a_killed_process_left_holds_nobody_up(few_digits, tmp_path):
+    path = killed(tmp_path, few_digits[0])
+    path.with_suffix(".lock").touch()
+    model, expected = (
+        quick(5, **more).fit(few_digits[0])
+        for more in ({"checkpoint_dir": tmp_path}, {})
+    )
+    np.testing.assert_array_equal(model.embedding_, expected.embedding_)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_is_reported_and_training_goes_on(
@@ -251,7 +350,7 @@ def test_ctrl_c_keeps_the_checkpoint(few_digits, tmp_path):
                 raise KeyboardInterrupt from None
 
     model = quick(5, checkpoint_dir=tmp_path).set_callbacks(Interrupt(10))
-    with pytest.warns(Warning, match="interrupted after 10 epochs"):
+    with pytest.raises(KeyboardInterrupt, match="interrupted after 10 epochs"):
         model.fit(few_digits[0])
     resumed = quick(5, checkpoint_dir=tmp_path).fit(few_digits[0])
     assert resumed.history_ == expected.history_
@@ -297,7 +396,7 @@ def test_signals_at_random_moments(sent, tmp_path, n_of):
         time.sleep(generator.uniform(0, seconds / 2))
         process.send_signal(sent)
         if process.wait(timeout=300) == 0:
-            # It had come to its end, or, interrupted, made a model of what it had.
+            # It had come to its end.
             assert np.load(labels).shape == (600,)
     assert start(folder, labels).wait(timeout=300) == 0
     np.testing.assert_array_equal(np.load(labels), np.load(expected))

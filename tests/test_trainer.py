@@ -5,7 +5,6 @@ import copy
 import numpy as np
 import pytest
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -283,8 +282,9 @@ def test_an_interrupted_round_does_not_replace_a_whole_one(
     expected = quick(10, max_rounds=1).fit(images)
     offer(monkeypatch, y, 0.0)
     interrupt_epoch(monkeypatch, number)
-    with pytest.warns(ConvergenceWarning, match="interrupted"):
-        model = quick(10).fit(images)
+    model = quick(10)
+    with pytest.raises(KeyboardInterrupt, match="interrupted"):
+        model.fit(images)
     assert (model.n_rounds_, model.best_round_) == (2, 1)
     assert not model.converged_
     np.testing.assert_array_equal(model.embedding_, expected.embedding_)
@@ -299,8 +299,9 @@ def test_an_interrupt_between_rounds_keeps_the_first(monkeypatch, few_digits):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_rounds, "path_integral_labels", path_integral_labels)
-    with pytest.warns(ConvergenceWarning, match="interrupted"):
-        model = quick(10, tol=1.0).fit(images)
+    model = quick(10, tol=1.0)
+    with pytest.raises(KeyboardInterrupt, match="interrupted"):
+        model.fit(images)
     assert not model.converged_
     np.testing.assert_array_equal(model.labels_, expected.labels_)
 
