@@ -15,12 +15,24 @@ _HOMES = {
     "load": "skdepict.persistence",
 }
 
-__all__ = [*_HOMES, "__version__"]
+_SUBMODULES = (
+    "benchmark",
+    "datasets",
+    "metrics",
+    "networks",
+    "persistence",
+    "plotting",
+)
+_SUBMODULES += ("report",)
+
+__all__ = [*_HOMES, *_SUBMODULES, "__version__"]
 
 
 def __getattr__(name):
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name in _SUBMODULES:
+        return import_module(f"skdepict.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

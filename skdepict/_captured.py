@@ -7,12 +7,12 @@ the next one is launched. Captured once, they are launched as one.
 import os
 import sys
 import threading
-import warnings
 from functools import cache
 
 import torch
 
 from skdepict._device import is_out_of_memory
+from skdepict._warnings import warn
 
 # Batches of a kind that are taken kernel by kernel first: libraries set themselves up.
 DIRECT_BATCHES = 3
@@ -222,11 +222,10 @@ class CapturedGradients:
         self._graphs = None
         self._captured.clear()
         self._give_up()
-        warnings.warn(
+        warn(
             f"Training on the GPU will take longer than it could: its steps cannot be "
             f"captured as a graph ({problem}). Results stay the same.",
             RuntimeWarning,
-            stacklevel=2,
         )
 
     def _gradients(self):

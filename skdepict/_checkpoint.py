@@ -8,13 +8,13 @@ import hashlib
 import itertools
 import json
 import os
-import warnings
 from contextlib import contextmanager, suppress
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from skdepict._files import as_path, parse_json, write_whole
+from skdepict._warnings import warn
 
 VERSION = 1
 PHASES = ("pretrain", "initialise", "joint")
@@ -146,12 +146,11 @@ class Checkpoints:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self.path, to_bytes(arrays, metadata=metadata))
         except OSError as error:
-            warnings.warn(
+            warn(
                 f"No checkpoint could be written to {self.path} ({error}). Training "
                 "goes on without; free some space, or have it go to another "
                 "checkpoint_dir next time.",
                 UserWarning,
-                stacklevel=2,
             )
 
     def remove(self):

@@ -71,13 +71,18 @@ class GroupSizes:
                 return 0, min_size
             min_size /= 2
 
-    def most_distinct(self, affinities):
+    def most_distinct(self, affinities, n_copies, affinity_of_copies):
         """The number of clusters at which the affinity falls most.
 
         Parameters
         ----------
         affinities : ndarray of shape (n_merges,)
             The affinity of each merge.
+        n_copies : ndarray of shape (n_groups,)
+            Of each group, the samples that are equal to another one, so that they were
+            one from the start.
+        affinity_of_copies : float
+            The least that two of them would have.
 
         Returns
         -------
@@ -85,15 +90,18 @@ class GroupSizes:
             The k, from 2 to 500 and to a third of the number of groups, of the largest
             sqrt(k) * log(a / b), where a is the affinity of the merge that leaves k
             clusters that count, and b that of the next one; 1 if there are no two
-            groups.
+            groups. Copies count as the pairs that they would make.
         """
-        most = min(MAX_CLUSTERS, len(self.start) // MIN_GROUPS_IN_CLUSTER)
+        n_pairs = np.maximum(1, n_copies // 2).sum()
+        most = min(MAX_CLUSTERS, n_pairs // MIN_GROUPS_IN_CLUSTER, len(self.start))
         if most <= 2:
             return min(2, len(self.start))
         numbers = np.arange(2, most + 2)
         stops = [self.stop(n_clusters)[0] for n_clusters in numbers]
         with np.errstate(divide="ignore"):
             heights = np.log(affinities[stops])
+            # What would leave so many are copies that have been one all along.
+            heights[numbers > len(self.start)] = np.log(affinity_of_copies)
         # No walk joins what is joined last: further apart than all else, but alike.
         heights = np.maximum(heights, np.log(np.finfo(np.float64).tiny))
         # Of fewer clusters none is less distinct than of more.

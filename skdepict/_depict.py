@@ -3,7 +3,6 @@
 import copy
 import math
 import os
-import warnings
 from contextlib import ExitStack
 from functools import cache
 from numbers import Integral, Real
@@ -37,6 +36,7 @@ from skdepict._streams import stream_seed
 from skdepict._surroundings import module_generators, own_surroundings, restored
 from skdepict._trainer import Trainer
 from skdepict._validation import check_init, check_prior, check_rows
+from skdepict._warnings import warn
 from skdepict.networks._build import build_autoencoder
 
 # Fewer steps of gradient descent than these teach a phase too little: small data take
@@ -461,6 +461,11 @@ class DEPICTClustering(
             If there was one. What training has come to is in the estimator, if there
             are clusters already; otherwise what an earlier fit left.
         """
+        if isinstance(self.network, type):
+            name = self.network.__name__
+            raise TypeError(
+                f"network={name} is a class. Pass an instance of it: network={name}()."
+            )
         earlier = self._pop_fitted_attributes()
         try:
             device = self._resolve_device()
@@ -653,12 +658,11 @@ class DEPICTClustering(
         sizes = np.bincount(self.labels_, minlength=self.n_clusters_)
         empty = np.flatnonzero(sizes == 0)
         if len(empty):
-            warnings.warn(
+            warn(
                 f"Clusters {empty.tolist()} have no samples: {np.sum(sizes > 0)} of "
                 f"n_clusters={self.n_clusters_} were found. X may have fewer distinct "
                 "groups; a smaller n_clusters or another init may help.",
                 ConvergenceWarning,
-                stacklevel=6,
             )
 
     def _pop_fitted_attributes(self):
@@ -671,6 +675,9 @@ class DEPICTClustering(
     def __getstate__(self):
         # On the CPU, so that what was fitted on a GPU opens on a machine without one.
         state = dict(super().__getstate__())
+        if isinstance(state.get("checkpoint_dir"), os.PathLike):
+            # A path of one system does not open on another.
+            state["checkpoint_dir"] = os.fspath(state["checkpoint_dir"])
         for name in ("network", "network_"):
             module = state.get(name)
             if isinstance(module, torch.nn.Module) and any(

@@ -8,6 +8,8 @@ from functools import cache
 import torch
 from torch import distributed
 
+from skdepict._warnings import warn
+
 
 def resolve_device(name, fit_something):
     """The torch device for a name, checked to exist.
@@ -98,12 +100,11 @@ def works(device, fit_something):
             warnings.simplefilter("ignore")
             fit_something(device)
     except Exception as error:  # whatever a backend may raise
-        warnings.warn(
+        warn(
             f"This machine has the device {device.type!r}, but a first small fit on it "
             f"fails ({type(error).__name__}: {error}). The CPU is used. "
             f"device={device.type!r} insists on it, and device='cpu' says nothing.",
             RuntimeWarning,
-            stacklevel=2,
         )
         return False
     return True

@@ -7,12 +7,15 @@ from scipy import sparse
 from scipy.special import rel_entr
 from sklearn.base import clone
 from sklearn.cluster import KMeans
-from sklearn.utils import check_array
+from sklearn.utils.parallel import Parallel, delayed
 
+from skdepict._copies import Copies
 from skdepict._device_neighbors import device_neighbors
 from skdepict._merge_tree import most_even_cut
+from skdepict._neighbor_graph import nearest_neighbors
 from skdepict._path_integral import PathIntegralClustering
 from skdepict._streams import stream_seed
+from skdepict._validation import check_init_array
 from skdepict._whitened_components import WhitenedComponents
 
 # Which of these suits the data differs from one to the next, so all are tried.
@@ -71,7 +74,7 @@ def find_n_clusters(init, rows):
     n_clusters : int
     """
     if not isinstance(init, str) and not hasattr(init, "fit_predict"):
-        array = check_array(init, ensure_2d=False, allow_nd=True, input_name="init")
+        array = check_init_array(init)
         return len(array) if array.ndim > 1 else max(int(array.max()) + 1, 1)
     return PathIntegralClustering(n_clusters=None).fit(rows).n_clusters_
 
@@ -107,35 +110,43 @@ def path_integral_labels(points, n_clusters, prior, device):
     uniform = np.allclose(prior, prior[0])
     n_parts = math.ceil(PARTS_PER_CLUSTER * n_clusters) if uniform else n_clusters
     n_parts = min(n_parts, len(points))
-    candidates = []
+    tree = PathIntegralClustering(n_parts)
     components = WhitenedComponents().fit(points)
-    for whitening in WHITENINGS:
-        coordinates = components.set_params(whitening=whitening).transform(points)
-        tree = _Tree(n_parts, metric="euclidean").on(device).fit(coordinates)
-        labels = tree.cut(n_clusters)
-        divergence = size_divergence(sizes_of(labels, n_clusters), prior)
-        even = most_even_cut(tree.children_, n_parts, n_clusters)
-        even_divergence = size_divergence(sizes_of(even, n_clusters), prior)
-        if even_divergence < UNEVEN_HEIGHTS * divergence:
-            labels, divergence = even, even_divergence
-        candidates.append((divergence, labels))
+    copies = Copies.of_rows(points)
+    points = points[copies.first]
+
+    def graphs():
+        for whitening in WHITENINGS:
+            coordinates = components.set_params(whitening=whitening).transform(points)
+            if device.type == "cuda":
+                found = device_neighbors(coordinates, tree.n_neighbors, device)
+            else:
+                found = nearest_neighbors(
+                    coordinates, tree.n_neighbors, "euclidean", None
+                )
+            yield coordinates, copies, *found
+
+    # As many at once as the user's joblib.parallel_config says: one by default.
+    candidates = Parallel()(
+        delayed(_labels_of_graph)(tree, graph, n_clusters, prior) for graph in graphs()
+    )
     divergence, labels = min(candidates, key=lambda candidate: candidate[0])
     return labels, divergence
 
 
-class _Tree(PathIntegralClustering):
-    def on(self, device):
-        """Search for neighbours on this device."""
-        self._device = device
-        return self
-
-    def _nearest_neighbors(self, X, metric):
-        if self._device.type != "cuda":
-            return super()._nearest_neighbors(X, metric)
-        return device_neighbors(X, self.n_neighbors, self._device)
-
-    def _warn_of_components(self, n_components, n_clusters):
-        """Say nothing: no user asked for this graph or this number of clusters."""
+def _labels_of_graph(tree, graph, n_clusters, prior):
+    """The labels of one graph that are nearest to the prior, and how near they are."""
+    tree = clone(tree)
+    tree.grow(*graph)
+    labels = tree.cut(n_clusters)
+    divergence = size_divergence(sizes_of(labels, n_clusters), prior)
+    if not np.allclose(prior, prior[0]):
+        return divergence, labels
+    even = most_even_cut(tree.children_, tree.n_clusters, n_clusters)
+    even_divergence = size_divergence(sizes_of(even, n_clusters), prior)
+    if even_divergence < UNEVEN_HEIGHTS * divergence:
+        return even_divergence, even
+    return divergence, labels
 
 
 def sizes_of(labels, n_clusters):

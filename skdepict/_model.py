@@ -1,7 +1,5 @@
 """The network as a whole: an autoencoder and the softmax layer on its embedding."""
 
-import warnings
-
 import torch
 from torch import nn
 from torch.nn import functional
@@ -9,6 +7,7 @@ from torch.nn.utils import skip_init
 
 from skdepict._device import is_out_of_memory
 from skdepict._noise import no_corruption
+from skdepict._warnings import warn
 
 # Samples per forward pass outside training; fewer of large ones, which have so many
 # values together at most, and maps of about 16 times the memory. The last batch is
@@ -142,11 +141,10 @@ def _embed_padded(model, batch):
 
 def warn_of_memory(consequence):
     """Say that the device had too little memory, and what is done about it."""
-    warnings.warn(
+    warn(
         f"The device is out of memory: from now on {consequence}. Results stay the "
         "same; it takes longer.",
         UserWarning,
-        stacklevel=2,
     )
 
 

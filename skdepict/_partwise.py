@@ -1,11 +1,12 @@
 """Samples that are read part by part: files, datasets and arrays that do not fit."""
 
-import os
+import sys
+from collections.abc import Mapping
 
 import numpy as np
-import torch
 from scipy import sparse
-from torch.utils.data import Dataset, IterableDataset
+
+from skdepict._checks import as_samples
 
 KEPT_DTYPES = (np.uint8, np.float32, np.float64)
 
@@ -64,7 +65,8 @@ class DatasetArray:
     """
 
     def __init__(self, dataset):
-        if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
+        iterable = sys.modules["torch.utils.data"].IterableDataset
+        if isinstance(dataset, iterable) or not hasattr(dataset, "__len__"):
             raise TypeError(
                 f"X is a {type(dataset).__name__}, of which samples cannot be asked "
                 "for by number. Pass a map-style dataset with a length: training "
@@ -80,14 +82,26 @@ class DatasetArray:
     def __getitem__(self, index):
         if isinstance(index, slice):
             index = range(*index.indices(self.shape[0]))
-        return np.stack([self._sample(int(i)) for i in index])
+        samples = [self._sample(int(i)) for i in index]
+        for i, sample in zip(index, samples, strict=True):
+            if sample.shape != self.shape[1:]:
+                raise ValueError(
+                    f"X is a dataset whose samples have different sizes: that at {i} "
+                    f"has {sample.shape}, the first one {self.shape[1:]}. All have to "
+                    "be of one size: resize or pad them in the dataset."
+                )
+        return np.stack(samples)
 
     def _sample(self, i):
         item = self._dataset[i]
         sample = item[0] if isinstance(item, (tuple, list)) else item
-        return (
-            sample.numpy(force=True) if torch.is_tensor(sample) else np.asarray(sample)
-        )
+        if isinstance(sample, (str, Mapping)):
+            raise TypeError(
+                f"X is a dataset whose items are of type {type(sample).__name__}. An "
+                "item has to be a sample (a tensor or an array), or a tuple that begins"
+                " with one."
+            )
+        return np.asarray(as_samples(sample, "a sample of X"))
 
 
 def open_partwise(X):
@@ -96,9 +110,9 @@ def open_partwise(X):
     Parameters
     ----------
     X : object
-        A path to an ``.npy`` file, a :class:`numpy.memmap`, a torch dataset or
-        anything else with a shape, a dtype and slices, such as datasets of h5py and
-        arrays of zarr.
+        What `skdepict._checks.as_samples` returned: a :class:`numpy.memmap`, a torch
+        dataset or anything else with a shape, a dtype and slices, such as datasets of
+        h5py and arrays of zarr.
 
     Returns
     -------
@@ -108,11 +122,10 @@ def open_partwise(X):
     Raises
     ------
     ValueError, TypeError
-        If X cannot hold samples.
+        If it holds no samples that can be asked for by number.
     """
-    if isinstance(X, (str, os.PathLike)):
-        X = _open_file(X)
-    elif isinstance(X, Dataset):
+    data = sys.modules.get("torch.utils.data")
+    if data is not None and isinstance(X, data.Dataset):
         X = DatasetArray(X)
     elif not _is_partwise(X):
         return None
@@ -127,21 +140,17 @@ def open_partwise(X):
     return PartwiseRows(X)
 
 
-def _open_file(path):
-    path = os.fspath(path)
-    if not path.endswith(".npy"):
-        raise ValueError(
-            f"X is the path {path!r}, but only .npy files are read. Load the data and "
-            "pass the array."
-        )
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+def in_memory(X):
+    """X with all its samples in memory, in their shape."""
+    rows = open_partwise(X)
+    return X if rows is None else rows[:].reshape(len(rows), *rows.sample_shape)
 
 
 def _is_partwise(X):
     if isinstance(X, np.ndarray):
         return isinstance(X, np.memmap) and X.ndim > 1
     is_table = hasattr(X, "columns") or hasattr(X, "iloc")
-    if is_table or sparse.issparse(X) or isinstance(X, (torch.Tensor, np.generic)):
+    if is_table or sparse.issparse(X) or isinstance(X, np.generic):
         return False
     return (
         hasattr(X, "shape")

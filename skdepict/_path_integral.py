@@ -1,6 +1,5 @@
 """Agglomerative clustering by the maximum incremental path integral (AC-PIC)."""
 
-import warnings
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -11,7 +10,9 @@ from sklearn.neighbors import VALID_METRICS
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skdepict._checks import as_samples, sklearn_defaults
 from skdepict._cluster_cores import GroupSizes, find_cores, place_loose_samples
+from skdepict._copies import Copies
 from skdepict._merge_tree import (
     children_of_edges,
     complete_merges,
@@ -20,7 +21,9 @@ from skdepict._merge_tree import (
     nearest_neighbor_forest,
 )
 from skdepict._neighbor_graph import nearest_neighbors, transition_matrix
+from skdepict._partwise import in_memory
 from skdepict._path_integral_merges import merge_order
+from skdepict._warnings import warn
 from skdepict._whitened_components import WhitenedComponents, float_dtypes
 
 # Without those that need parameters of their own or are for missing values.
@@ -120,6 +123,9 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
     nearest neighbours make (about one to four samples). Only if they all are one group,
     k is 1.
 
+    Rows that are equal are one point of the graph, which counts as often as it occurs,
+    and always in one cluster, unless there are more clusters than different rows.
+
     The affinities are exact: bounds made of sparse sums tell which few pairs need their
     walks summed (see "The method" in the documentation). Memory grows with n_samples *
     n_neighbors, and time a little faster, apart from the search for neighbours.
@@ -176,6 +182,7 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         self.metric = metric
         self.n_jobs = n_jobs
 
+    @sklearn_defaults()
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Cluster X.
@@ -201,35 +208,75 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
             neighbours.
         """
         X = self._validate(X)
-        if self.metric == "whitened":
-            X, metric = WhitenedComponents().fit_transform(X), "euclidean"
-        else:
-            metric = self.metric
-        distances, indices = self._nearest_neighbors(X, metric)
+        copies = Copies.of_rows(X, self.metric)
+        metric = self.metric
+        if metric == "whitened":
+            components = WhitenedComponents().fit(X)
+            X, metric = components.transform(X[copies.first]), "euclidean"
+        elif metric != "precomputed":
+            X = X[copies.first]
+        neighbors = nearest_neighbors(X, self.n_neighbors, metric, self.n_jobs)
+        n_components = self.grow(
+            None if metric == "precomputed" else X, copies, *neighbors
+        )
+        if self.n_clusters is not None and n_components > self.n_clusters:
+            self._warn_of_components(n_components)
+        return self
+
+    def grow(self, points, copies, distances, indices):
+        """Grow the tree from neighbours that are known.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n_points, n_features) or None
+            Where the points are, if that is known.
+        copies : Copies
+            The point of each sample.
+        distances, indices : ndarray of shape (n_points, n_neighbors)
+            Of the nearest points of each.
+
+        Returns
+        -------
+        n_components : int
+            The number of connected components of the graph.
+        """
         transitions = transition_matrix(distances, indices, self.bandwidth)
-        forest, groups = nearest_neighbor_forest(indices[:, 0], distances[:, 0])
+        nearest, nearest_distances = indices[:, 0], distances[:, 0]
+        # The nearest neighbour of a row that has copies is one of them.
+        own = copies.counts > 1
+        nearest = np.where(own, np.arange(len(own)), nearest)
+        forest, groups = nearest_neighbor_forest(
+            nearest, np.where(own, 0, nearest_distances)
+        )
         del distances, indices
         components = connected_components(transitions, directed=False)[1]
         merges, affinities = merge_order(transitions, groups, self.z)
-        points = None if self.metric == "precomputed" else X
         merges += complete_merges(merges, transitions, groups, components, points)
         affinities = np.pad(affinities, (0, len(merges) - len(affinities)))
-        sizes = GroupSizes(np.bincount(groups), merges, self.min_cluster_fraction)
+        n_samples = np.bincount(groups, weights=copies.counts).astype(np.intp)
+        sizes = GroupSizes(n_samples, merges, self.min_cluster_fraction)
         n_clusters = self.n_clusters
         if n_clusters is None:
-            n_clusters = sizes.most_distinct(affinities)
-        elif components.max() >= n_clusters:
-            self._warn_of_components(components.max() + 1, n_clusters)
+            n_clusters = sizes.most_distinct(
+                affinities,
+                copies.in_groups(groups),
+                copies.affinity(transitions, self.z),
+            )
         cores = find_cores(sizes.start, merges, *sizes.stop(n_clusters))
-        edges, self.affinities_ = ordered_edges(
+        edges, affinities = ordered_edges(
             transitions, groups, forest, affinities, cores
         )
+        among_copies = copies.edges()
+        self.affinities_ = np.pad(
+            affinities, (len(among_copies), 0), constant_values=np.inf
+        )
+        edges = np.concatenate([among_copies, copies.first[edges]])
         self.children_ = children_of_edges(edges)
-        self.n_leaves_ = len(groups)
+        self.n_leaves_ = len(edges) + 1
         self.n_connected_components_ = int(components.max()) + 1
         self.n_clusters_ = n_clusters
         self.labels_ = cut_children(self.children_, n_clusters)
-        return self
+        return self.n_connected_components_
 
     def cut(self, n_clusters):
         """Cut the tree at another number of clusters.
@@ -275,14 +322,11 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         check_is_fitted(self)
         return linkage_of_children(self.children_, self.affinities_)
 
-    def _nearest_neighbors(self, X, metric):
-        return nearest_neighbors(X, self.n_neighbors, metric, self.n_jobs)
-
     def _validate(self, X):
         n_clusters = 1 if self.n_clusters is None else self.n_clusters
         X = validate_data(
             self,
-            X,
+            X := in_memory(as_samples(X)),
             accept_sparse="csr",
             dtype=float_dtypes(X),
             ensure_min_samples=2,
@@ -299,13 +343,13 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
             )
         return X
 
-    def _warn_of_components(self, n_components, n_clusters):
-        warnings.warn(
+    def _warn_of_components(self, n_components):
+        warn(
             f"The graph of {self.n_neighbors} nearest neighbours falls into "
             f"{n_components} parts that no edge joins, more than "
-            f"n_clusters={n_clusters}. The closest parts were joined to get there.",
+            f"n_clusters={self.n_clusters}. The closest parts were joined to get "
+            "there.",
             UserWarning,
-            stacklevel=4,
         )
 
     def __sklearn_tags__(self):

@@ -6,19 +6,13 @@ A context must not be entered where a generator of the caller's yields inside it
 import os
 from contextlib import ExitStack, contextmanager
 
-import sklearn
 import torch
 from threadpoolctl import ThreadpoolController
 
+from skdepict._checks import sklearn_defaults
+
 # The number of torch's threads when this process was forked, until its first call.
 _threads_at_fork = None
-
-
-def sklearn_defaults():
-    """A context in which scikit-learn has its defaults for what we call of it."""
-    return sklearn.config_context(
-        transform_output="default", array_api_dispatch=False, assume_finite=False
-    )
 
 
 @contextmanager

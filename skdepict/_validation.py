@@ -3,10 +3,10 @@
 import math
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.validation import validate_data
 
+from skdepict._checks import as_samples, refuse_sparse
 from skdepict._partwise import open_partwise
 
 
@@ -36,12 +36,8 @@ def check_rows(estimator, X, expected_shape=None):
     """
     name = type(estimator).__name__
     fitting = expected_shape is None
-    if sparse.issparse(X):
-        raise TypeError(
-            f"Sparse data was passed to {name}, which needs dense samples. Put "
-            "sklearn.decomposition.TruncatedSVD(n_components=100) in front of it in a "
-            "pipeline, or use X.toarray() if it fits in memory."
-        )
+    refuse_sparse(X, name)
+    X = as_samples(X)
     rows = open_partwise(X)
     if rows is None:
         array = _check_array(estimator, X, fitting)
@@ -69,23 +65,14 @@ def check_rows(estimator, X, expected_shape=None):
 
 
 def _check_array(estimator, X, fitting):
-    try:
-        return check_array(
-            X,
-            dtype=[np.float64, np.float32, np.uint8],
-            allow_nd=True,
-            ensure_min_samples=2 if fitting else 1,
-            estimator=estimator,
-            input_name="X",
-        )
-    except ValueError as error:
-        if "could not convert string" not in str(error):
-            raise
-        raise ValueError(
-            f"X holds strings ({error}), but {type(estimator).__name__} needs numbers. "
-            "Encode them, for example with sklearn.preprocessing.OneHotEncoder or "
-            "sklearn.feature_extraction.text.TfidfVectorizer."
-        ) from error
+    return check_array(
+        X,
+        dtype=[np.float64, np.float32, np.uint8],
+        allow_nd=True,
+        ensure_min_samples=2 if fitting else 1,
+        estimator=estimator,
+        input_name="X",
+    )
 
 
 def check_prior(prior, n_clusters):
@@ -150,7 +137,7 @@ def check_init(init, n_samples, n_clusters, sample_shape):
     """
     if isinstance(init, str) or hasattr(init, "fit_predict"):
         return init
-    array = check_array(init, ensure_2d=False, allow_nd=True, input_name="init")
+    array = check_init_array(init)
     if array.ndim == 1:
         return _check_labels(array, n_samples, n_clusters)
     n_features = math.prod(sample_shape)
@@ -160,6 +147,19 @@ def check_init(init, n_samples, n_clusters, sample_shape):
             f"({n_samples},), or centres of shape ({n_clusters}, {n_features})."
         )
     return array.reshape(n_clusters, n_features)
+
+
+def check_init_array(init):
+    """Labels or centres as an array of numbers."""
+    array = np.asarray(init)
+    if array.dtype.kind in "USOT":
+        names = array.ravel()[:1].tolist()
+        raise ValueError(
+            f"init has entries such as {names}, but labels are integers from 0 to "
+            "n_clusters - 1. Number them: init = "
+            "sklearn.preprocessing.LabelEncoder().fit_transform(names)."
+        )
+    return check_array(array, ensure_2d=False, allow_nd=True, input_name="init")
 
 
 def _check_labels(labels, n_samples, n_clusters):

@@ -16,6 +16,9 @@ from sklearn.preprocessing import normalize
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skdepict._checks import as_samples, sklearn_defaults
+from skdepict._partwise import in_memory
+
 MIN_COMPONENTS_FOR_UNIT_LENGTH = 8
 # Above this many rows and columns an iterative solver is faster than a dense one.
 MAX_DENSE_SIDE = 1500
@@ -99,6 +102,7 @@ class WhitenedComponents(
         self.whitening = whitening
         self.unit_length = unit_length
 
+    @sklearn_defaults()
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Find the components.
@@ -149,6 +153,7 @@ class WhitenedComponents(
         self.n_components_ = len(kept)
         return self
 
+    @sklearn_defaults()
     def transform(self, X):
         """Compute the coordinates of samples.
 
@@ -179,7 +184,7 @@ class WhitenedComponents(
     def _validate(self, X, reset):
         return validate_data(
             self,
-            X,
+            X := in_memory(as_samples(X)),
             reset=reset,
             accept_sparse="csr",
             dtype=float_dtypes(X),

@@ -1,11 +1,13 @@
 """Images of your own as arrays."""
 
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils import Bunch
+
+from skdepict._files import as_path
+from skdepict._warnings import warn
 
 # Of the files that cannot be read, a warning names so many.
 MAX_NAMED = 10
@@ -17,7 +19,11 @@ def load_image_folder(path, image_shape):
     Every file but those with a hidden name (".DS_Store") is tried, whatever its ending.
     Photographs are turned as their camera says, transparent parts are put on white, and
     what has another size is resized, without keeping the ratio of its sides. Of
-    animated images the first frame is read. Links to folders are not followed.
+    animated images the first frame is read. Links to folders are not followed, and
+    pipes and the like are no files.
+
+    Pictures of 16 bits, of microscopes or X-rays, often use only some of them: white is
+    the largest number of as many bits as the folder uses, at least 8.
 
     Parameters
     ----------
@@ -71,17 +77,22 @@ def load_image_folder(path, image_shape):
         raise ImportError(
             'load_image_folder needs Pillow: pip install "skdepict[images]".'
         ) from error
-    folder = Path(path)
+    folder = as_path(path)
     if not folder.is_dir():
         kind = NotADirectoryError if folder.exists() else FileNotFoundError
         raise kind(f"{folder} is no folder. Pass the folder that the images are in.")
     names = _files_in(folder)
     images = np.empty((len(names), *shape), dtype=np.uint8)
+    deep: dict[int, np.ndarray] = {}
     read: list[str] = []
     failed: list[str] = []
     for name in names:
         try:
-            images[len(read)] = _read(folder / name, shape)
+            image = _read(folder / name, shape)
+            if image.dtype == np.uint16:
+                deep[len(read)] = image
+            else:
+                images[len(read)] = image
         except UnidentifiedImageError:
             failed.append(f"{name} (no image that Pillow knows)")
         except Exception as error:  # Pillow's many readers raise anything on damage
@@ -95,7 +106,16 @@ def load_image_folder(path, image_shape):
             f"{folder} has no images. {message if names else 'It has no files.'}"
         )
     if failed:
-        warnings.warn(message, UserWarning, stacklevel=2)
+        warn(
+            message,
+            UserWarning,
+        )
+    if deep:
+        # One scale for all, or brightness would mean another thing in each.
+        n_bits = max(8, int(max(image.max() for image in deep.values())).bit_length())
+        for place, image in deep.items():
+            eight_bits = (image >> (n_bits - 8)).astype(np.uint8)
+            images[place] = eight_bits if len(shape) == 2 else eight_bits[..., None]
     return Bunch(images=images[: len(read)], filenames=np.array(read))
 
 
@@ -124,21 +144,34 @@ def _files_in(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         below = Path(parent).relative_to(folder)
         names += [
-            (below / name).as_posix() for name in files if not name.startswith(".")
+            (below / name).as_posix()
+            for name in files
+            if not name.startswith(".") and _may_be_file(Path(parent, name))
         ]
     return sorted(names)
 
 
+def _may_be_file(path):
+    """Whether a path is no pipe, socket or device, at which reading would wait."""
+    return path.is_file() or not path.exists()
+
+
 def _read(path, shape):
-    """One image as an array of this shape."""
+    """One image as an array of this shape; of 16 bits if it is grey and has them."""
     from PIL import Image, ImageOps
 
     with Image.open(path) as file:
         image: Image.Image = ImageOps.exif_transpose(file)
         if image.mode.startswith("I;16"):
             # Pillow's own conversion to 8 bits cuts off instead of scaling.
-            image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-        elif image.mode in ("I", "F"):
+            values = np.asarray(image).astype(np.float32)
+            if image.size != shape[1::-1]:
+                resized = Image.fromarray(values).resize(
+                    shape[1::-1], Image.Resampling.LANCZOS
+                )
+                values = np.asarray(resized)
+            return np.clip(np.rint(values), 0, 2**16 - 1).astype(np.uint16)
+        if image.mode in ("I", "F"):
             raise ValueError("32-bit pixels, whose black and white are not known")
         if image.has_transparency_data:
             image = image.convert("RGBA")

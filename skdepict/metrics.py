@@ -6,13 +6,23 @@ estimator and samples, need no classes, and can be passed as `scoring` to
 `SCORERS`.
 """
 
+import os
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.metrics.cluster import contingency_matrix
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import (
+    _safe_indexing,
+    check_array,
+    check_random_state,
+)
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
+
+from skdepict._checks import as_samples, is_tensor
+from skdepict._partwise import open_partwise
 
 # The silhouette compares all pairs of these.
 MAX_COMPARED = 5000
@@ -37,6 +47,12 @@ def clustering_accuracy(labels_true, labels_pred):
     accuracy : float in (0, 1]
         1 where clusters and classes are the same but for their names.
 
+    Raises
+    ------
+    ValueError
+        If the labels are none, have more than one axis, differ in length, or if one of
+        them is missing.
+
     See Also
     --------
     sklearn.metrics.normalized_mutual_info_score : Needs no matching.
@@ -50,6 +66,15 @@ def clustering_accuracy(labels_true, labels_pred):
     >>> clustering_accuracy(["a", "a", "b", "b"], [0, 0, 0, 1])
     0.75
     """
+    labels_true, labels_pred = (
+        _labels(labels, name)
+        for labels, name in ((labels_true, "labels_true"), (labels_pred, "labels_pred"))
+    )
+    if len(labels_true) != len(labels_pred):
+        raise ValueError(
+            f"labels_true has length {len(labels_true)} and labels_pred has length "
+            f"{len(labels_pred)}. Pass two labels of the same samples, in their order."
+        )
     counts = contingency_matrix(labels_true, labels_pred)
     classes, clusters = linear_sum_assignment(counts, maximize=True)
     return float(counts[classes, clusters].sum() / np.sum(counts))
@@ -95,10 +120,10 @@ def silhouette(estimator, X, y=None, *, max_samples=MAX_COMPARED, random_state=0
     >>> silhouette(model.fit(images), images) > 0.2
     True
     """
-    n_samples = _num_samples(X)
+    X, n_samples = _opened(X)
     if n_samples > max_samples:
         chosen = check_random_state(random_state).permutation(n_samples)[:max_samples]
-        X = _safe_indexing(X, np.sort(chosen))
+        X = _taken(X, np.sort(chosen))
     labels = estimator.predict(X)
     if not 2 <= len(np.unique(labels)) < len(labels):
         return -1.0
@@ -130,7 +155,7 @@ def confidence(estimator, X, y=None):
     return float(np.mean(np.max(estimator.predict_proba(X), axis=1)))
 
 
-def stability(estimator, X, y=None, *, random_state=0):
+def stability(estimator, X, y=None, *, random_state=0, n_jobs=None):
     """How far two fits to the halves of the samples agree on all of them.
 
     Clusters that are in the data come back from other samples of it; those that a fit
@@ -147,6 +172,9 @@ def stability(estimator, X, y=None, *, random_state=0):
         Not used, present for API consistency.
     random_state : int, RandomState instance or None, default=0
         Draws the halves.
+    n_jobs : int, default=None
+        How many of the two fits run at once, on the backend that
+        :class:`joblib.parallel_config` names; None is one, or what that says.
 
     Returns
     -------
@@ -160,15 +188,49 @@ def stability(estimator, X, y=None, *, random_state=0):
     cross-validation X is the test part: take one that is not small, such as
     ``ShuffleSplit(1, test_size=0.5)``.
     """
-    order = check_random_state(random_state).permutation(_num_samples(X))
+    X, n_samples = _opened(X)
+    order = check_random_state(random_state).permutation(n_samples)
     half = len(order) // 2
-    predictions = [
-        clone(estimator).fit(_safe_indexing(X, np.sort(part))).predict(X)
+    predictions = Parallel(n_jobs=n_jobs)(
+        delayed(_fit_and_predict)(clone(estimator), _taken(X, np.sort(part)), X)
         for part in (order[:half], order[half:])
-    ]
+    )
     if min(len(np.unique(labels)) for labels in predictions) < 2:
         return 0.0
     return float(adjusted_rand_score(*predictions))
+
+
+def _fit_and_predict(estimator, part, X):
+    return estimator.fit(part).predict(X)
+
+
+def _labels(labels, name):
+    labels = check_array(labels, ensure_2d=False, dtype=None, input_name=name)
+    if labels.ndim != 1:
+        raise ValueError(
+            f"{name} has shape {labels.shape}; expected a 1D array of labels, one for "
+            "each sample. Of probabilities take argmax(axis=1)."
+        )
+    return labels
+
+
+def _opened(X):
+    """X as something to take samples from, and how many there are.
+
+    What a pipeline may begin with, such as texts, is left to it.
+    """
+    if isinstance(X, (str, os.PathLike)) or is_tensor(X):
+        X = as_samples(X)
+    rows = open_partwise(X)
+    return X, _num_samples(X) if rows is None else len(rows)
+
+
+def _taken(X, index):
+    """Some of the samples, in memory."""
+    rows = open_partwise(X)
+    if rows is None:
+        return _safe_indexing(X, index)
+    return rows[index].reshape(len(index), *rows.sample_shape)
 
 
 SCORERS = {"silhouette": silhouette, "confidence": confidence, "stability": stability}

@@ -9,7 +9,6 @@ import copy
 import json
 import math
 import os
-import warnings
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,10 @@ import torch
 
 from skdepict._data import InputFormat, Layout, Scaling
 from skdepict._depict import DEPICTClustering
-from skdepict._files import parse_json, write_whole
+from skdepict._files import as_path, check_file, parse_json, write_whole
+from skdepict._identity import OF_THE_MACHINE
 from skdepict._model import ClusteringModel
+from skdepict._warnings import warn
 from skdepict.networks._build import construct, order_in_memory
 
 VERSION = 1
@@ -68,10 +69,13 @@ def save(model, path):
     from sklearn.utils.validation import check_is_fitted
 
     check_is_fitted(model)
+    path = as_path(path)
     arrays = {name: getattr(model, name) for name in ARRAYS}
     values = {name: getattr(model, name) for name in VALUES}
     parameters: dict[str, Any] = {}
     for name, value in model.get_params(deep=False).items():
+        if name in OF_THE_MACHINE:
+            continue
         if name in ("init", "prior") and hasattr(value, "__array__"):
             value = np.asarray(value)
         if isinstance(value, np.ndarray) and value.dtype.kind in "buif":
@@ -81,13 +85,15 @@ def save(model, path):
         elif _is_plain(value):
             parameters[name] = _plain(value)
         else:
-            warnings.warn(
+            warn(
                 f"{name}={value!r} is an object that {path} cannot hold. The model "
                 "will predict as it does, but a new fit of what is loaded would take "
                 f"the default {name}.",
                 UserWarning,
-                stacklevel=3,
             )
+    # What set_output said, which scikit-learn keeps there.
+    if output := getattr(model, "_sklearn_output_config", None):
+        values["output"] = output
     if hasattr(model, "feature_names_in_"):
         values["feature_names_in_"] = model.feature_names_in_.tolist()
     layout, scaling = model._input_format.layout, model._input_format.scaling
@@ -125,7 +131,9 @@ def load(path, *, network=None):
     Returns
     -------
     model : DEPICTClustering
-        Fitted, on the CPU. With ``device="auto"`` it computes on a GPU if there is one.
+        Fitted, on the CPU. Its `device`, `checkpoint_dir` and `verbose` are the
+        defaults, whatever they were: they belong to a machine. So it computes on a GPU
+        if there is one.
 
     Raises
     ------
@@ -147,7 +155,8 @@ def load(path, *, network=None):
     >>> (loaded.predict(images) == model.labels_).all()
     np.True_
     """
-    with open(path, "rb"):
+    path = check_file(path)
+    with path.open("rb"):
         pass  # What cannot be read is no damaged file.
     try:
         content, arrays = _read(path)
@@ -186,6 +195,8 @@ def _restore(content, arrays, network):
     parameters = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in content["parameters"].items()
+        # Of earlier releases: a fit would write where a stranger says.
+        if name not in OF_THE_MACHINE
     }
     if not isinstance(parameters.get("network", "auto"), (str, type(None))):
         raise ValueError(f"network {parameters['network']!r}")
@@ -228,6 +239,9 @@ def _restore(content, arrays, network):
         raise ValueError("the shapes of samples disagree")
 
     values = content["values"]
+    output = values.pop("output", {})
+    if output:
+        model.set_output(transform=output.get("transform"))
     names = values.pop("feature_names_in_", None)
     if names is not None:
         model.feature_names_in_ = np.array(names, dtype=object)

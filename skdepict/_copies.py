@@ -1,0 +1,108 @@
+"""Rows that are equal: one point of the graph, as often as it occurs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Which samples are equal.
+
+    Among more copies than it has neighbours, a row would have no edge to anything else,
+    and which of them are its neighbours would be chance.
+
+    Attributes
+    ----------
+    first : ndarray of shape (n_points,)
+        The first sample at each point, in increasing order.
+    point : ndarray of shape (n_samples,)
+        The point that each sample is at.
+    counts : ndarray of shape (n_points,)
+        The samples at each point.
+    """
+
+    first: np.ndarray
+    point: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def of_rows(cls, X, metric="euclidean"):
+        """Find the equal rows of samples.
+
+        Parameters
+        ----------
+        X : {ndarray, csr_matrix} of shape (n_samples, n_features)
+        metric : str or callable
+            With "precomputed" X holds distances: all samples are points of their own,
+            as they are where all are equal.
+
+        Returns
+        -------
+        copies : Copies
+        """
+        n_samples = X.shape[0]
+        keys = np.arange(n_samples) if metric == "precomputed" else _keys_of_rows(X)
+        _, first, point, counts = np.unique(
+            keys, return_index=True, return_inverse=True, return_counts=True
+        )
+        if len(first) < 2:
+            first = point = np.arange(n_samples)
+            return cls(first, point, np.ones(n_samples, dtype=np.intp))
+        order = np.argsort(first)
+        place = np.empty(len(first), dtype=np.intp)
+        place[order] = np.arange(len(first))
+        return cls(first[order], place[point], counts[order])
+
+    def edges(self):
+        """An edge from each further sample at a point to the first one."""
+        further = np.setdiff1d(np.arange(len(self.point)), self.first)
+        return np.column_stack([self.first[self.point[further]], further])
+
+    def in_groups(self, groups):
+        """The samples of each group that are equal to another one."""
+        copies = np.where(self.counts > 1, self.counts, 0)
+        return np.bincount(groups, weights=copies).astype(np.intp)
+
+    def affinity(self, transitions, z):
+        """The least affinity that two samples at one point would have.
+
+        Two rows that each go to the other with probability p, stay with p and go to
+        what else there is with 1 - 2 p, merge at twice the difference of what
+        (I - z P)^-1 has on its diagonal for both and for one of them.
+
+        Parameters
+        ----------
+        transitions : csr_array of shape (n_points, n_points)
+        z : float
+            The discount of a step.
+
+        Returns
+        -------
+        affinity : float
+            Infinite where there are no copies.
+        """
+        stays = transitions.diagonal()[self.counts > 1]
+        if len(stays) == 0:
+            return np.inf
+        p = stays.min() / (1 + stays.min())
+        alone = 1 / (1 - z * p)
+        return float(2 * ((1 - z * p) / ((1 - z * p) ** 2 - (z * p) ** 2) - alone))
+
+
+def _keys_of_rows(X):
+    """One value for each row, equal where the rows are."""
+    if not sparse.issparse(X):
+        X = np.ascontiguousarray(X) + 0.0  # 0 for -0, which has other bytes.
+        return X.view(np.dtype((np.void, X.itemsize * X.shape[1]))).ravel()
+    X = sparse.csr_array(X, copy=True)
+    X.eliminate_zeros()
+    X.sum_duplicates()
+    rows = zip(X.indptr[:-1].tolist(), X.indptr[1:].tolist(), strict=True)
+    keys = [
+        X.indices[start:stop].tobytes() + X.data[start:stop].tobytes()
+        for start, stop in rows
+    ]
+    names = {key: name for name, key in enumerate(dict.fromkeys(keys))}
+    return np.array([names[key] for key in keys])
