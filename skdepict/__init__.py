@@ -22,8 +22,8 @@ _SUBMODULES = (
     "networks",
     "persistence",
     "plotting",
+    "report",
 )
-_SUBMODULES += ("report",)
 
 __all__ = [*_HOMES, *_SUBMODULES, "__version__"]
 

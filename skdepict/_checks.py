@@ -11,6 +11,7 @@ import inspect
 import numbers
 import os
 import sys
+from contextlib import contextmanager
 
 import narwhals.stable.v1 as nw
 import numpy as np
@@ -43,11 +44,16 @@ ONE_SIZE = (
 MAX_NAMED = 5
 
 
+@contextmanager
 def sklearn_defaults():
-    """A context in which scikit-learn has its defaults for what we call of it."""
-    return sklearn.config_context(
-        transform_output="default", array_api_dispatch=False, assume_finite=False
-    )
+    """A context in which scikit-learn and numpy have the defaults that we count on."""
+    with (
+        sklearn.config_context(
+            transform_output="default", array_api_dispatch=False, assume_finite=False
+        ),
+        np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
+    ):
+        yield
 
 
 def as_samples(X, name="X"):
@@ -193,6 +199,11 @@ def _refuse_by_type(X, name):
             f"{name} is a {kind} of {module}, which holds several arrays. Pass one of "
             "them: X[name]."
         )
+    if kind == "Dataset" and module == "xarray":
+        raise TypeError(
+            f"{name} is a Dataset of xarray, which holds several arrays. Pass one of "
+            "them: X[variable]."
+        )
     if isinstance(X, collections.abc.Mapping) and not is_dataset:
         names = ", ".join(repr(key) for key in list(X)[:MAX_NAMED])
         raise TypeError(
@@ -201,11 +212,6 @@ def _refuse_by_type(X, name):
         )
     if isinstance(X, (set, frozenset, bytes, bytearray)):
         raise TypeError(f"{name} is {kind}; expected an array of samples.")
-    if kind == "Dataset" and module == "xarray":
-        raise TypeError(
-            f"{name} is a Dataset of xarray, which holds several arrays. Pass one of "
-            "them: X[variable]."
-        )
     shape = getattr(X, "shape", None)
     if isinstance(shape, tuple) and any(side != side for side in shape):
         raise ValueError(
@@ -230,6 +236,9 @@ def _array_of_list(X, name):
         return np.asarray(X)
     if all(isinstance(item, (str, os.PathLike)) for item in X):
         _refuse_texts(X, name)
+    if isinstance(X[0], tuple) and X[0] and is_tensor(X[0][0]):
+        # What is taken of a dataset of samples with their classes.
+        X = [item[0] for item in X]
     is_image = type(X[0]).__module__.startswith("PIL.")
     if is_image or is_tensor(X[0]) or isinstance(X[0], np.ndarray):
         X = [
@@ -342,14 +351,15 @@ def _values_of_series(X, series, name):
 def _check_columns(frame, name):
     """Refuse columns that hold no numbers, by their names."""
     dates, texts, lists = [], [], []
-    for column, dtype in frame.schema.items():
+    # One by one: names may be numbers.
+    for series in frame.iter_columns():
+        column, dtype = series.name, series.dtype
         if dtype in (nw.Date, nw.Datetime, nw.Duration, nw.Time):
             dates.append(column)
         elif dtype in (nw.List, nw.Array, nw.Struct):
             lists.append(column)
         elif dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object, nw.Unknown):
-            values = frame[column].to_native()
-            cells = np.asarray(values, dtype=object).tolist()
+            cells = np.asarray(series.to_native(), dtype=object).tolist()
             if any(isinstance(cell, str) for cell in cells):
                 texts.append(column)
             else:

@@ -66,7 +66,7 @@ class Copies:
         return np.bincount(groups, weights=copies).astype(np.intp)
 
     def affinity(self, transitions, z):
-        """The least affinity that two samples at one point would have.
+        """The least affinity that the halves of one point would have.
 
         Two rows that each go to the other with probability p, stay with p and go to
         what else there is with 1 - 2 p, merge at twice the difference of what
@@ -86,7 +86,7 @@ class Copies:
         stays = transitions.diagonal()[self.counts > 1]
         if len(stays) == 0:
             return np.inf
-        p = stays.min() / (1 + stays.min())
+        p = stays.min() / 2
         alone = 1 / (1 - z * p)
         return float(2 * ((1 - z * p) / ((1 - z * p) ** 2 - (z * p) ** 2) - alone))
 

@@ -69,7 +69,7 @@ def _stored_neighbors(graph, n_neighbors):
     return graph.data[other][nearest], graph.indices[other][nearest]
 
 
-def transition_matrix(distances, indices, bandwidth):
+def transition_matrix(distances, indices, bandwidth, n_copies=1):
     """Transition probabilities of a random walk on the directed neighbour graph.
 
     Parameters
@@ -79,11 +79,14 @@ def transition_matrix(distances, indices, bandwidth):
     bandwidth : float
         The weight of an edge is exp(-d**2 / s), where s is the mean of d**2 over the
         edges of its sample times this number.
+    n_copies : int or ndarray of shape (n_samples,), default=1
+        How many equal samples each stands for.
 
     Returns
     -------
     transitions : csr_array of shape (n_samples, n_samples)
-        The weights, and 1 for staying, divided by their sum in each row.
+        The weights, and that of staying, 1 for each copy, divided by their sum in each
+        row.
     """
     n_samples, n_neighbors = indices.shape
     # Relative to the furthest neighbour, for squares of any distances are finite then.
@@ -94,7 +97,7 @@ def transition_matrix(distances, indices, bandwidth):
     scale = squared.mean(axis=1, keepdims=True)
     scale[scale == 0] = 1
     weights = np.maximum(np.exp(-squared / (bandwidth * scale)), LEAST_WEIGHT)
-    weights = np.column_stack([np.ones(n_samples), weights])
+    weights = np.column_stack([np.broadcast_to(n_copies, n_samples), weights])
     weights /= weights.sum(axis=1, keepdims=True)
     columns = np.column_stack([np.arange(n_samples), indices])
     starts = np.arange(n_samples + 1) * (n_neighbors + 1)

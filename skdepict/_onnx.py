@@ -35,11 +35,16 @@ class ServedModel(nn.Module):
             shift = shift.reshape(input_format.sample_shape)
         self.register_buffer("shift", torch.as_tensor(shift))
         self.scale = float(scaling.scale)
+        ends = float(np.min(scaling.low)), float(np.max(scaling.high))
+        self.ends = ends if scaling.clips else None
 
     def forward(self, samples):
         """Scale, embed and assign samples of shape (n_samples, *sample_shape)."""
         # In double precision, as in `Scaling.apply`, from where the input is single.
-        scaled = ((samples.double() - self.shift) / self.scale).float()
+        samples = samples.double()
+        if self.ends is not None:
+            samples = samples.clamp(*self.ends)
+        scaled = ((samples - self.shift) / self.scale).float()
         shape = self.layout.shape
         if self.layout.channels_last:
             scaled = scaled.reshape(-1, *shape[1:], shape[0]).movedim(-1, 1)

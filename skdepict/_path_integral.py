@@ -240,7 +240,9 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         n_components : int
             The number of connected components of the graph.
         """
-        transitions = transition_matrix(distances, indices, self.bandwidth)
+        # Not more copies than there would be neighbours: nothing is cut off.
+        n_copies = np.minimum(copies.counts, self.n_neighbors + 1)
+        transitions = transition_matrix(distances, indices, self.bandwidth, n_copies)
         nearest, nearest_distances = indices[:, 0], distances[:, 0]
         # The nearest neighbour of a row that has copies is one of them.
         own = copies.counts > 1

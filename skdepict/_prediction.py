@@ -6,7 +6,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from skdepict._data import VALUES_AT_ONCE, InputFormat, Samples
+from skdepict._data import VALUES_AT_ONCE, InputFormat, Samples, parts_of
 from skdepict._device import resolve_device
 from skdepict._model import (
     ClusteringModel,
@@ -15,6 +15,7 @@ from skdepict._model import (
     embed_all,
     inference_batch,
 )
+from skdepict._partwise import PartwiseRows
 from skdepict._surroundings import own_surroundings
 from skdepict._validation import check_rows
 
@@ -196,6 +197,10 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _of_parts_on(self, device, X, function, dtype):
         rows, _ = check_rows(self, X, self._input_format.sample_shape)
+        parts = parts_of(rows, slice(0, len(rows)))
+        # Of what is read in parts, the first tells the units.
+        for part in parts[:1] if isinstance(rows, PartwiseRows) else parts:
+            self._input_format.warn_of_other_range(rows[part])
         model = self.network_.to(device)
         # What is held at once of samples and results is bounded, in whole batches.
         batch = inference_batch(rows.shape[1])

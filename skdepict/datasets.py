@@ -114,7 +114,8 @@ def load_image_folder(path, image_shape):
         # One scale for all, or brightness would mean another thing in each.
         n_bits = max(8, int(max(image.max() for image in deep.values())).bit_length())
         for place, image in deep.items():
-            eight_bits = (image >> (n_bits - 8)).astype(np.uint8)
+            scaled = image.astype(np.uint32) * 255 // (2**n_bits - 1)
+            eight_bits = scaled.astype(np.uint8)
             images[place] = eight_bits if len(shape) == 2 else eight_bits[..., None]
     return Bunch(images=images[: len(read)], filenames=np.array(read))
 
@@ -170,7 +171,9 @@ def _read(path, shape):
                     shape[1::-1], Image.Resampling.LANCZOS
                 )
                 values = np.asarray(resized)
-            return np.clip(np.rint(values), 0, 2**16 - 1).astype(np.uint16)
+            # Resizing overshoots at edges.
+            low, high = image.getextrema()
+            return np.clip(np.rint(values), low, high).astype(np.uint16)
         if image.mode in ("I", "F"):
             raise ValueError("32-bit pixels, whose black and white are not known")
         if image.has_transparency_data:

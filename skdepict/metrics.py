@@ -219,7 +219,8 @@ def _opened(X):
 
     What a pipeline may begin with, such as texts, is left to it.
     """
-    if isinstance(X, (str, os.PathLike)) or is_tensor(X):
+    lazy = hasattr(X, "collect") or hasattr(X, "compute")
+    if isinstance(X, (str, os.PathLike)) or is_tensor(X) or lazy:
         X = as_samples(X)
     rows = open_partwise(X)
     return X, _num_samples(X) if rows is None else len(rows)

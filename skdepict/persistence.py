@@ -22,7 +22,7 @@ from skdepict._model import ClusteringModel
 from skdepict._warnings import warn
 from skdepict.networks._build import construct, order_in_memory
 
-VERSION = 1
+VERSION = 2
 ARRAYS = ("labels_", "embedding_", "cluster_centers_")
 VALUES = (
     "n_clusters_",
@@ -97,7 +97,8 @@ def save(model, path):
     if hasattr(model, "feature_names_in_"):
         values["feature_names_in_"] = model.feature_names_in_.tolist()
     layout, scaling = model._input_format.layout, model._input_format.scaling
-    arrays["shift"] = np.asarray(scaling.shift, dtype=np.float64)
+    for end in ("shift", "low", "high"):
+        arrays[end] = np.asarray(getattr(scaling, end), dtype=np.float64)
     content = {
         "version": VERSION,
         "parameters": parameters,
@@ -105,6 +106,7 @@ def save(model, path):
         "sample_shape": _plain(model._input_format.sample_shape),
         "layout": [layout.kind, _plain(layout.shape), layout.channels_last],
         "scale": float(scaling.scale),
+        "clips": bool(scaling.clips),
         "embedding_dim": model.network_.assignment.in_features,
     }
     for name, tensor in model.network_.state_dict().items():
@@ -223,15 +225,20 @@ def _restore(content, arrays, network):
     if kind not in ("table", "image", "series"):
         raise ValueError(f"layout {kind!r}")
     layout = Layout(kind, _shape(shape), bool(channels_last))
-    shift = arrays.pop("shift")
-    if layout.kind == "table":
-        shift = shift.reshape(layout.n_features)
-    else:
-        shift = shift.reshape(()).item()
-    scaling = Scaling(shift, float(content["scale"]))
-    if not (
-        np.isfinite(scaling.scale) and scaling.scale > 0 and np.all(np.isfinite(shift))
-    ):
+    if content["version"] == 1:
+        arrays["low"] = np.full(arrays["shift"].shape, -np.inf)
+        arrays["high"] = -arrays["low"]
+    by_column = layout.kind == "table"
+    shift, low, high = (
+        arrays.pop(name).reshape(layout.n_features)
+        if by_column
+        else arrays.pop(name).reshape(()).item()
+        for name in ("shift", "low", "high")
+    )
+    scale, clips = float(content["scale"]), bool(content.get("clips", False))
+    scaling = Scaling(shift, scale, low, high, clips)
+    ordered = np.all(np.less_equal(low, high)) and np.all(np.isfinite(shift))
+    if not (np.isfinite(scale) and scale > 0 and ordered):
         raise ValueError("the scaling is no scaling")
     sample_shape = _shape(content["sample_shape"])
     model._input_format = InputFormat(sample_shape, layout, scaling)

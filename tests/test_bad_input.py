@@ -92,7 +92,7 @@ BAD_X = {
         sparse.csr_matrix(TABLE),
         {},
         TypeError,
-        "Sparse data.*TruncatedSVD",
+        "Sparse data.*sparse_output=False.*toarray",
     ),
     "sparse array": (sparse.coo_array(TABLE), {}, TypeError, "Sparse data"),
     "short prior": (TABLE, {"prior": [0.5, 0.5]}, ValueError, "prior has 2 entries"),
@@ -157,7 +157,7 @@ def fitted_to_table():
         (TABLE[:0], ValueError, "0 sample"),
         (TABLE[0], ValueError, "Expected 2D array"),
         (TABLE.reshape(30, 2, 2), ValueError, r"samples of shape \(2, 2\).*\(4,\)"),
-        (sparse.csr_array(TABLE), TypeError, "TruncatedSVD"),
+        (sparse.csr_array(TABLE), TypeError, "toarray"),
         (np.full((3, 4), "a"), ValueError, "X holds strings"),
     ],
 )

@@ -6,6 +6,7 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from skdepict import _initialization
+from skdepict._checks import as_samples
 from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
 from skdepict._partwise import open_partwise
 from skdepict._processes import Processes
@@ -52,7 +53,7 @@ def as_zarr(images, folder):
 
 
 KINDS = {
-    "path": as_file,
+    "path": lambda images, folder: as_samples(as_file(images, folder)),
     "memmap": lambda images, folder: np.load(as_file(images, folder), mmap_mode="r"),
     "dataset": lambda images, folder: ImagesOnly(images),
     "tuples": lambda images, folder: TensorDataset(
