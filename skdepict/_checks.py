@@ -116,7 +116,7 @@ def as_samples(X, name="X"):
     if isinstance(frame, nw.DataFrame):
         _check_columns(frame, name)
         # scikit-learn reads the names of columns off the others.
-        return frame.to_pandas() if _is_arrow(X) else X
+        return frame.to_pandas() if _is_arrow(X) else _without_sparse_columns(X)
     if hasattr(X, "dtype") and not isinstance(X, np.generic):
         _check_dtype(X, name)
     return X
@@ -377,6 +377,16 @@ def _check_columns(frame, name):
                 f"{name}: {verb.format(names)} {what}. {advice}"
                 + (f" {IMAGES}" if what == "strings" else "")
             )
+
+
+def _without_sparse_columns(X):
+    """Make columns of pandas dense that scikit-learn would take for a sparse matrix."""
+    dense = X
+    for place, dtype in enumerate(getattr(X, "dtypes", ())):
+        if type(dtype).__name__ == "SparseDtype":
+            dense = dense.copy(deep=False) if dense is X else dense
+            dense.isetitem(place, X.iloc[:, place].sparse.to_dense())
+    return dense
 
 
 def _is_arrow(X):

@@ -1,5 +1,6 @@
 """From data to starting labels and starting softmax weights."""
 
+import copy
 import math
 
 import numpy as np
@@ -111,33 +112,31 @@ def path_integral_labels(points, n_clusters, prior, device):
     n_parts = math.ceil(PARTS_PER_CLUSTER * n_clusters) if uniform else n_clusters
     n_parts = min(n_parts, len(points))
     tree = PathIntegralClustering(n_parts)
-    components = WhitenedComponents().fit(points)
+    fitted = WhitenedComponents().fit(points)
     copies = Copies.of_rows(points)
     points = points[copies.first]
-
-    def graphs():
-        for whitening in WHITENINGS:
-            coordinates = components.set_params(whitening=whitening).transform(points)
-            if device.type == "cuda":
-                found = device_neighbors(coordinates, tree.n_neighbors, device)
-            else:
-                found = nearest_neighbors(
-                    coordinates, tree.n_neighbors, "euclidean", None
-                )
-            yield coordinates, copies, *found
-
+    tasks = []
+    for whitening in WHITENINGS:
+        components = copy.copy(fitted).set_params(whitening=whitening)
+        neighbors = None
+        if device.type == "cuda":
+            coordinates = components.transform(points)
+            neighbors = device_neighbors(coordinates, tree.n_neighbors, device)
+        tasks.append((clone(tree), components, points, copies, neighbors))
     # As many at once as the user's joblib.parallel_config says: one by default.
     candidates = Parallel()(
-        delayed(_labels_of_graph)(tree, graph, n_clusters, prior) for graph in graphs()
+        delayed(_labels_of_graph)(*task, n_clusters, prior) for task in tasks
     )
     divergence, labels = min(candidates, key=lambda candidate: candidate[0])
     return labels, divergence
 
 
-def _labels_of_graph(tree, graph, n_clusters, prior):
+def _labels_of_graph(tree, components, points, copies, neighbors, n_clusters, prior):
     """The labels of one graph that are nearest to the prior, and how near they are."""
-    tree = clone(tree)
-    tree.grow(*graph)
+    coordinates = components.transform(points)
+    if neighbors is None:
+        neighbors = nearest_neighbors(coordinates, tree.n_neighbors, "euclidean", None)
+    tree.grow(coordinates, copies, *neighbors)
     labels = tree.cut(n_clusters)
     divergence = size_divergence(sizes_of(labels, n_clusters), prior)
     if not np.allclose(prior, prior[0]):
