@@ -224,7 +224,7 @@ class CapturedGradients:
         self._give_up()
         warn(
             f"Training on the GPU will take longer than it could: its steps cannot be "
-            f"captured as a graph ({problem}). Results stay the same.",
+            f"captured as a graph ({problem}). Nothing else changes.",
             RuntimeWarning,
         )
 

@@ -212,6 +212,8 @@ class Scaling:
         samples : ndarray of shape (n_samples, n_features)
         kind : {"table", "image", "series"}
         """
+        if self.clips:
+            samples = np.clip(samples, self.low, self.high)
         low, high = samples.min(axis=0), samples.max(axis=0)
         span = np.maximum(np.subtract(self.high, self.low), self.scale)
         if kind != "table":

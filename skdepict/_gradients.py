@@ -111,7 +111,10 @@ class Gradients:
                 if not is_out_of_memory(error) or 2 * self._n_parts > len(index):
                     raise
             self._n_parts *= 2
-            warn_of_memory(f"a batch is taken in {self._n_parts} parts")
+            warn_of_memory(
+                f"a batch is taken in {self._n_parts} parts",
+                "Results are those of other noise, which is drawn for each part",
+            )
 
     def _compute(self, optimizer, phase, index, targets, members):
         """The gradients of a batch, in so many parts as it took before.
@@ -159,8 +162,9 @@ class Gradients:
             phase, self._plan.reconstruction_weight
         )
         target_within_batch = self._target_within_batch and phase == "joint"
-        # A network may change its input in place, and x is a target too.
-        noisy_x = self._distortion(x.clone() if weight else x)
+        # A network may change its input in place, and x is needed again.
+        needed = weight or target_within_batch
+        noisy_x = self._distortion(x.clone() if needed else x)
         with training_precision(x.device):
             noisy = network.encode(noisy_x, self._dropout)
             logits = assignment(noisy[-1])

@@ -139,11 +139,11 @@ def _embed_padded(model, batch):
     return model.embed(batch)[:n]
 
 
-def warn_of_memory(consequence):
+def warn_of_memory(consequence, results="Results stay the same"):
     """Say that the device had too little memory, and what is done about it."""
     warn(
-        f"The device is out of memory: from now on {consequence}. Results stay the "
-        "same; it takes longer.",
+        f"The device is out of memory: from now on {consequence}. {results}; it takes "
+        "longer.",
         UserWarning,
     )
 

@@ -33,7 +33,8 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Parameters
         ----------
         X : array-like
-            Samples of the shape that `fit` saw, or their flattened rows.
+            Samples of the shape and in the units that `fit` saw, or their flattened
+            rows.
 
         Returns
         -------
@@ -48,7 +49,8 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Parameters
         ----------
         X : array-like
-            Samples of the shape that `fit` saw, or their flattened rows.
+            Samples of the shape and in the units that `fit` saw, or their flattened
+            rows.
 
         Returns
         -------
@@ -63,7 +65,8 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Parameters
         ----------
         X : array-like
-            Samples of the shape that `fit` saw, or their flattened rows.
+            Samples of the shape and in the units that `fit` saw, or their flattened
+            rows.
 
         Returns
         -------
@@ -111,7 +114,8 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Parameters
         ----------
         X : array-like
-            Samples of the shape that `fit` saw, or their flattened rows.
+            Samples of the shape and in the units that `fit` saw, or their flattened
+            rows.
 
         y : Ignored
             Not used, present for API consistency.
@@ -180,7 +184,8 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Parameters
         ----------
         X : array-like
-            Samples of the shape that `fit` saw, or their flattened rows.
+            Samples of the shape and in the units that `fit` saw, or their flattened
+            rows.
         function : callable
             Takes the model and Samples; returns a tensor with a row for each.
         dtype : dtype, default=None

@@ -126,18 +126,16 @@ class WhitenedComponents(
             X = X.toarray()
         if sparse.issparse(X):
             self.mean_ = np.zeros(X.shape[1], dtype=X.dtype)
-            scale = float(abs(X).max()) or 1.0
+            scale = float(abs(X).max())
+            if scale == 0:
+                return self._without_variation(X)
             solver = TruncatedSVD(n_components, algorithm="arpack", random_state=0)
             deviations = solver.fit_transform(X / scale).std(axis=0)
         else:
             self.mean_ = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
             scale = float(np.ptp(X, axis=0).max())
             if scale == 0:
-                # Nothing varies: one component of zeros.
-                self.components_ = np.eye(1, X.shape[1], dtype=X.dtype)
-                self.deviations_ = np.zeros(1)
-                self.n_components_ = 1
-                return self
+                return self._without_variation(X)
             centered = X - self.mean_
             centered /= scale
             solver = _dense_solver(X, n_components).fit(centered)
@@ -151,6 +149,13 @@ class WhitenedComponents(
         self.components_ = solver.components_[kept]
         self.deviations_ = deviations[kept].astype(np.float64) * scale
         self.n_components_ = len(kept)
+        return self
+
+    def _without_variation(self, X):
+        """Nothing varies: one component of zeros."""
+        self.components_ = np.eye(1, X.shape[1], dtype=X.dtype)
+        self.deviations_ = np.zeros(1)
+        self.n_components_ = 1
         return self
 
     @sklearn_defaults()

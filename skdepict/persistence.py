@@ -76,7 +76,8 @@ def save(model, path):
     for name, value in model.get_params(deep=False).items():
         if name in OF_THE_MACHINE:
             continue
-        if name in ("init", "prior") and hasattr(value, "__array__"):
+        is_array = hasattr(value, "__array__") or isinstance(value, (list, tuple))
+        if name in ("init", "prior") and is_array:
             value = np.asarray(value)
         if isinstance(value, np.ndarray) and value.dtype.kind in "buif":
             arrays[f"parameter {name}"] = value

@@ -1,5 +1,7 @@
 """From the user's arrays to scaled batches."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import skdepict
 from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
 from skdepict._processes import Processes
+from skdepict.metrics import clustering_accuracy
+
+from .conftest import quick
 
 CPU = torch.device("cpu")
 ALONE = Processes(CPU)
@@ -146,3 +152,83 @@ def test_batches_are_rows_of_the_whole(n, index, dtype):
     index = torch.tensor([i % n for i in index], dtype=torch.int64)
     assert len(samples) == n
     assert torch.equal(samples.batch(index), samples.batch(slice(None))[index])
+
+
+def images_of_groups(n_images=90):
+    rng = np.random.default_rng(0)
+    groups = np.arange(n_images) % 3
+    bars = (np.arange(10) * 3 // 10)[None, None] == groups[:, None, None]
+    images = rng.random((n_images, 10, 10)) * 40 + np.where(bars, 180, 0)
+    return images, groups
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32])
+def test_one_hot_pixel_does_not_swallow_the_images(sign, dtype, tmp_path):
+    images, groups = images_of_groups()
+    images[7, 2, 2] = sign * 1e6
+    model = quick(3, max_rounds=1)
+    with pytest.warns(UserWarning, match="1 of 90 images have extreme values") as seen:
+        model.fit(images.astype(dtype))
+    assert seen[0].filename == __file__
+    assert clustering_accuracy(groups, model.labels_) == 1
+    # What is beyond is the end of the range, also of what comes later.
+    other = images.copy()
+    other[7, 2, 2] = sign * 9e5
+    np.testing.assert_array_equal(
+        model.predict_proba(other), model.predict_proba(images)
+    )
+    model.save(tmp_path / "model")
+    loaded = skdepict.load(tmp_path / "model")
+    np.testing.assert_array_equal(
+        loaded.predict_proba(images), model.predict_proba(images)
+    )
+
+
+def test_bytes_with_an_extreme_image_are_clipped_as_numbers_are():
+    images, _ = images_of_groups()
+    images = (images / 30).astype(np.uint8)
+    images[7, 2, 2] = 255
+    models = []
+    for X in (images, images.astype(np.float64)):
+        with pytest.warns(UserWarning, match="extreme"):
+            models.append(quick(3).fit(X))
+    np.testing.assert_allclose(
+        models[0].embedding_, models[1].embedding_, rtol=1e-3, atol=1e-3
+    )
+
+
+def test_signals_that_are_rare_in_each_image_are_kept():
+    """Few bright pixels are what drawings are made of, and no extreme values."""
+    images = np.zeros((90, 10, 10))
+    images[np.arange(90), np.arange(90) % 10, 3] = 255
+    layout = find_layout(images.shape, None, "auto")
+    scaling = fit_scaling(images.reshape(90, -1), layout, None, ALONE)
+    assert (scaling.low, scaling.high, scaling.clips) == (0, 255, False)
+
+
+def test_samples_in_other_units_are_named():
+    images, _ = images_of_groups()
+    model = quick(3).fit(images)
+    for method in (model.predict, model.predict_proba, model.transform, model.score):
+        with pytest.warns(UserWarning, match=r"from .* to 0.8\d+, but fit saw.*units"):
+            method(images / 255)
+    with pytest.warns(UserWarning, match="units"):
+        model.predict(images * 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(images * 1.5)
+        model.predict(images[:1] * 0)
+        model.predict(images[:1])
+
+
+def test_columns_in_other_units_are_named():
+    table = np.random.default_rng(0).normal(size=(60, 3))
+    table[:, 1] += 100
+    table[:, 0] += 9 * (np.arange(60) % 3)
+    model = quick(3).fit(table)
+    with pytest.warns(UserWarning, match="in column 1, but fit saw"):
+        model.predict(table * [1, 0.001, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(table + 1)

@@ -19,6 +19,27 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     assert dropped.mean().item() == pytest.approx(1.0, abs=0.01)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("rate", [0.001, 0.1, 0.3, 0.5, 0.9, 0.99])
+def test_dropout_keeps_the_mean_in_every_precision(rate, dtype):
+    """What is kept, times a factor that the type has, is 1 but for 15 bits."""
+    n_kept, factor = _noise.kept_values(rate, dtype)
+    share = n_kept / _noise.DECISION_VALUES
+    assert factor == torch.tensor(factor, dtype=dtype).item()
+    assert share * factor == pytest.approx(1, abs=2e-3)
+    assert 1 - share == pytest.approx(rate, abs=0.004)
+    dropped = Dropout(rate, generator())(torch.ones(2_000_000, dtype=dtype))
+    assert dropped.double().mean().item() == pytest.approx(1, abs=0.02)
+    assert set(dropped.unique().tolist()) <= {0.0, factor}
+
+
+def test_decisions_are_uniform_and_independent():
+    kept = Dropout(0.5, generator())(torch.ones(1_000_000)) > 0
+    pairs = 2 * kept[::2].long() + kept[1::2].long()
+    shares = pairs.bincount() / len(pairs)
+    assert torch.allclose(shares, torch.tensor(0.25), atol=3e-3)
+
+
 def test_dropout_of_almost_everything_drops_almost_everything():
     dropped = Dropout(1 - 1e-7, generator())(torch.ones(1000, 100))
     assert (dropped == 0).float().mean().item() > 0.999

@@ -368,3 +368,41 @@ def test_torch_is_not_imported():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("n_copies", [6, 20, 50, 200])
+@pytest.mark.parametrize("n_kinds", [4, 6, 8, 12])
+def test_copies_are_as_many_clusters_as_there_are_kinds(n_kinds, n_copies):
+    kinds = np.random.default_rng(0).normal(size=(n_kinds, 6)) * 9
+    X = np.repeat(kinds, n_copies, axis=0)
+    for rows in (X, sparse.csr_array(X)):
+        model = PathIntegralClustering(n_clusters=None).fit(rows)
+        assert model.n_clusters_ == n_kinds
+        assert len(np.unique(model.labels_.reshape(n_kinds, n_copies), axis=1).T) == 1
+
+
+@given(seed=st.integers(0, 1000), n_clusters=st.integers(1, 6))
+def test_equal_rows_are_never_parted(seed, n_clusters):
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(40, 3))
+    place = rng.integers(0, 40, 150)
+    model = PathIntegralClustering(n_clusters).fit(rows[place])
+    assert model.n_leaves_ == 150
+    assert model.children_.shape == (149, 2)
+    for labels in (model.labels_, model.cut(min(n_clusters + 2, 20))):
+        assert len(np.unique(np.column_stack([place, labels]), axis=0)) == len(
+            np.unique(place)
+        )
+
+
+def test_copies_of_all_rows_change_no_label(blobs):
+    X, _ = blobs
+    once = PathIntegralClustering(3).fit(X).labels_
+    twice = PathIntegralClustering(3).fit(np.repeat(X, 2, axis=0)).labels_
+    assert clustering_accuracy(np.repeat(once, 2), twice) > 0.99
+
+
+def test_rows_of_zeros_alone_are_one_cluster():
+    X = sparse.csr_array((80, 70))
+    model = PathIntegralClustering(1).fit(X)
+    assert model.labels_.tolist() == [0] * 80
