@@ -46,7 +46,8 @@ class Dropout:
         decisions = draws.view(torch.int16)[: x.numel()]
         n_kept, factor = kept_values(self.rate, x.dtype)
         # In place: booleans would take four times longer to become factors.
-        kept = decisions.bitwise_and_(DECISION_VALUES - 1).lt_(n_kept)
+        # The last one that is kept, since their number may be more than 15 bits hold.
+        kept = decisions.bitwise_and_(DECISION_VALUES - 1).le_(n_kept - 1)
         return x * _laid_out_as(x, kept.to(x.dtype).mul_(factor))
 
 

@@ -20,7 +20,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("rate", [0.001, 0.1, 0.3, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("rate", [1e-6, 0.001, 0.1, 0.3, 0.5, 0.9, 0.99])
 def test_dropout_keeps_the_mean_in_every_precision(rate, dtype):
     """What is kept, times a factor that the type has, is 1 but for 15 bits."""
     n_kept, factor = _noise.kept_values(rate, dtype)
