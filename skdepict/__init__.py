@@ -25,7 +25,7 @@ _SUBMODULES = (
     "report",
 )
 
-__all__ = [*_HOMES, *_SUBMODULES, "__version__"]
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name):
@@ -37,4 +37,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return __all__
+    return [*__all__, *_SUBMODULES]

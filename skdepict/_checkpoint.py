@@ -5,7 +5,6 @@ and no code.
 """
 
 import hashlib
-import itertools
 import json
 import os
 from contextlib import contextmanager, suppress
@@ -19,6 +18,8 @@ from skdepict._warnings import warn
 VERSION = 1
 PHASES = ("pretrain", "initialise", "joint")
 MAX_COUNT = 2**31
+# Of one and the same fit beside each other; more are taken for locks that fail.
+MAX_FITS = 64
 VALUES = {
     "identity": str,
     "seed": int,
@@ -67,14 +68,21 @@ class Checkpoints:
             If there can be no such folder, or no file in it.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count(1):
+        # One that was killed may have had another number than the first that is free.
+        numbers = sorted(
+            range(1, MAX_FITS + 1), key=lambda n: not self._path(n).exists()
+        )
+        for number in numbers:
             self.path = self._path(number)
             lock = FileLock(self.path.with_suffix(".lock"), timeout=0)
-            try:
+            with suppress(Timeout):
                 lock.acquire()
-            except Timeout:
-                continue
-            break
+                break
+        else:
+            raise OSError(
+                f"No file in {self._folder} can be locked. Use another checkpoint_dir, "
+                "on a file system of this machine."
+            )
         try:
             yield
         finally:
@@ -154,10 +162,16 @@ class Checkpoints:
             )
 
     def remove(self):
-        """Take the checkpoint away, and what killed processes have left of theirs."""
-        for leftover in self.path.parent.glob(f".{self.path.name}.*"):
-            leftover.unlink(missing_ok=True)
-        self.path.unlink(missing_ok=True)
+        """Take the checkpoint away, and what killed processes have left of theirs.
+
+        Where that fails, a warning says so: the fit is done.
+        """
+        try:
+            for leftover in self.path.parent.glob(f".{self.path.name}.*"):
+                leftover.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            warn(f"The checkpoint {self.path} could not be removed ({error}).")
 
 
 def _check_values(content):

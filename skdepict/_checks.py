@@ -12,11 +12,13 @@ import numbers
 import os
 import sys
 from contextlib import contextmanager
+from typing import Any
 
 import narwhals.stable.v1 as nw
 import numpy as np
 import sklearn
 from scipy import sparse
+from threadpoolctl import ThreadpoolController
 
 from skdepict._files import as_path, check_file
 
@@ -54,6 +56,19 @@ def sklearn_defaults():
         np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
     ):
         yield
+
+
+def _hold_openmp_after_fork():
+    """Let a forked process compute in one thread, as torch does there by our side.
+
+    See `skdepict._surroundings`: threads of GNU OpenMP that a parent had are waited for
+    in a child for ever, also those of scikit-learn.
+    """
+    ThreadpoolController().limit(limits=1, user_api="openmp")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_hold_openmp_after_fork)
 
 
 def as_samples(X, name="X"):
@@ -104,6 +119,14 @@ def as_samples(X, name="X"):
     if isinstance(X, np.ndarray):
         _check_dtype(X, name)
         return X
+    if hasattr(X, "columns") and hasattr(X, "iloc"):
+        names = [str(column) for column in X.columns]
+        if len(set(names)) < len(names):
+            # Names that occur twice are legal in pandas, and nowhere else.
+            renamed = X.copy(deep=False)
+            renamed.columns = range(len(names))
+            as_samples(renamed, name)
+            return _without_sparse_columns(X)
     frame = nw.from_native(X, allow_series=True, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
         call = "compute" if type(X).__module__.startswith("dask") else "collect"
@@ -160,7 +183,11 @@ def _open_npy(path, name):
         )
     check_file(path)
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise ValueError("it is an archive of several arrays")
+        return array
     except (ValueError, EOFError) as error:
         raise ValueError(
             f"{name} is the path {str(path)!r}, which is no whole .npy file of numbers "
@@ -223,7 +250,9 @@ def _refuse_by_type(X, name):
 def _numpy_of_tensor(X, name):
     torch = sys.modules["torch"]
     if X.layout is not torch.strided:
-        raise TypeError(f"{name} is a sparse tensor. Pass X.to_dense().")
+        kind = "jagged" if X.layout == torch.jagged else "sparse"
+        advice = "Pad it: X.to_padded_tensor(0)" if kind == "jagged" else "X.to_dense()"
+        raise TypeError(f"{name} is a {kind} tensor. Pass a dense one: {advice}.")
     X = X.detach().cpu().resolve_conj().resolve_neg()
     if X.is_quantized:
         X = X.dequantize()
@@ -236,7 +265,8 @@ def _array_of_list(X, name):
         return np.asarray(X)
     if all(isinstance(item, (str, os.PathLike)) for item in X):
         _refuse_texts(X, name)
-    if isinstance(X[0], tuple) and X[0] and is_tensor(X[0][0]):
+    first: Any = X[0][0] if isinstance(X[0], tuple) and X[0] else None
+    if (is_tensor(first) or isinstance(first, np.ndarray)) and first.ndim:
         # What is taken of a dataset of samples with their classes.
         X = [item[0] for item in X]
     is_image = type(X[0]).__module__.startswith("PIL.")
@@ -336,9 +366,9 @@ def _check_cells(cells, name):
 
 def _refuse_cell_of_text(cell, name):
     raise ValueError(
-        f"{name} holds strings, such as {os.fspath(cell)!r:.40} (could not convert "
-        f"string to float), but numbers are needed. {ENCODE} If they are names of "
-        f"files: {IMAGES}"
+        f"{name} holds strings, such as {str(os.fspath(cell))!r:.40} (could not "
+        f"convert string to float), but numbers are needed. {ENCODE} If they are names "
+        f"of files: {IMAGES}"
     )
 
 

@@ -86,9 +86,9 @@ class Copies:
         stays = transitions.diagonal()[self.counts > 1]
         if len(stays) == 0:
             return np.inf
-        p = stays.min() / 2
-        alone = 1 / (1 - z * p)
-        return float(2 * ((1 - z * p) / ((1 - z * p) ** 2 - (z * p) ** 2) - alone))
+        step = z * stays.min() / 2
+        # That difference, without subtracting what is nearly equal.
+        return float(2 * step**2 / ((1 - step) * (1 - 2 * step)))
 
 
 def _keys_of_rows(X):

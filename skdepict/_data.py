@@ -204,24 +204,26 @@ class Scaling:
             np.float32
         )
 
-    def warn_of_other_range(self, samples, kind):
+    def warn_of_other_range(self, low, high, n_samples, kind):
         """Say so where samples are far outside of what training saw.
 
         Parameters
         ----------
-        samples : ndarray of shape (n_samples, n_features)
+        low, high : ndarray of shape (n_features,)
+            Their range.
+        n_samples : int
         kind : {"table", "image", "series"}
         """
         if self.clips:
-            samples = np.clip(samples, self.low, self.high)
-        low, high = samples.min(axis=0), samples.max(axis=0)
+            low, high = (np.clip(end, self.low, self.high) for end in (low, high))
         span = np.maximum(np.subtract(self.high, self.low), self.scale)
         if kind != "table":
             low, high = low.min(), high.max()
             span = np.subtract(self.high, self.low)
         far = (low < self.low - span) | (high > self.high + span)
-        if kind == "image" and 0 < float(high) - float(low) < span / MUCH_NARROWER:
-            far = np.array(True)
+        # One image alone may be dark.
+        if kind == "image" and n_samples >= LEAST_IMAGES:
+            far |= 0 < float(high) - float(low) < span / MUCH_NARROWER
         if np.isfinite(span).all() and np.any(far):
             column = int(np.argmax(far))
             where = f" in column {column}" if kind == "table" else ""
@@ -402,9 +404,9 @@ class InputFormat:
         scaled = self.scaling.apply(rows)
         return self.layout.arrange(scaled).reshape(len(rows), -1)
 
-    def warn_of_other_range(self, rows):
-        """Say so where flat rows are far outside of what training saw."""
-        self.scaling.warn_of_other_range(rows, self.layout.kind)
+    def warn_of_other_range(self, low, high, n_samples):
+        """Say so where the range of flat rows is far outside of what training saw."""
+        self.scaling.warn_of_other_range(low, high, n_samples, self.layout.kind)
 
     def restore(self, samples):
         """The network's samples in the user's shape and units, float64."""

@@ -15,7 +15,7 @@ STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 def as_path(path):
     """The path that a user has named, where "~" is the home folder."""
-    return Path(path).expanduser()
+    return Path(os.path.expanduser(path))
 
 
 def check_file(path):

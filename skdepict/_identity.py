@@ -6,20 +6,25 @@ import pickle
 import random
 import sys
 import types
-from importlib.metadata import version
 
 import numpy as np
+import scipy
+import sklearn
 import torch
 
-from skdepict._data import parts_of
+from skdepict._data import VALUES_AT_ONCE, parts_of
 
 # Parameters that do not change what comes out, or not what it is worth.
 OF_THE_MACHINE = ("checkpoint_dir", "device", "verbose")
 # Whose releases change what comes out.
-PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
+PACKAGES = (torch, np, scipy, sklearn)
 PLAIN = (type(None), bool, int, float, complex, str, bytes, range, slice)
+# What Python keeps of a class beside what its author gave it.
+OF_PYTHON = {"__dict__", "__weakref__", "__firstlineno__", "__static_attributes__"}
+OF_PYTHON |= {"__annotations__", "__annotations_cache__", "__annotate_func__"}
 # What torch keeps of a module beside what its author gave it.
-OF_TORCH = set(vars(torch.nn.Module())) - {"_parameters", "_buffers", "_modules"}
+OF_TORCH = {name for name in vars(torch.nn.Module()) if "hooks" not in name}
+OF_TORCH -= {"_parameters", "_buffers", "_modules"}
 
 
 def identify(estimator, data, device):
@@ -44,7 +49,7 @@ def identify(estimator, data, device):
         for name, value in estimator.get_params(deep=False).items()
         if name not in OF_THE_MACHINE
     }
-    versions = [__version__, *map(version, PACKAGES)]
+    versions = [__version__, *(package.__version__ for package in PACKAGES)]
     return fingerprint_of([versions, device.type, data, type(estimator), parameters])
 
 
@@ -135,6 +140,10 @@ class _Fingerprint:
             self._add_all([value.__func__, value.__self__])
         elif isinstance(value, types.FunctionType):
             self._add_function(value)
+        elif isinstance(value, functools.cached_property):
+            self.add(value.func)
+        elif hasattr(value, "__wrapped__"):
+            self.add(value.__wrapped__)
         elif isinstance(value, functools.partial):
             self._add_all([value.func, value.args, value.keywords])
         elif isinstance(value, types.CodeType):
@@ -161,7 +170,10 @@ class _Fingerprint:
         if array.dtype.hasobject:
             self._add_all(array.ravel().tolist())
         else:
-            self.digest.update(np.ascontiguousarray(array).tobytes())
+            flat = array.reshape(-1)
+            for start in range(0, flat.size, VALUES_AT_ONCE):
+                part = np.ascontiguousarray(flat[start : start + VALUES_AT_ONCE])
+                self.digest.update(part.tobytes())
 
     def _add_class(self, kind):
         self._write(f"{kind.__module__}.{kind.__qualname__}")
@@ -172,8 +184,7 @@ class _Fingerprint:
                         name: _unbound(value)
                         for name, value in sorted(vars(base).items())
                         # Neither made anew each time nor where the source lies.
-                        if name not in ("__dict__", "__weakref__", "__firstlineno__")
-                        and not name.startswith("_abc_")
+                        if name not in OF_PYTHON and not name.startswith("_abc_")
                     }
                 )
 
@@ -193,6 +204,14 @@ class _Fingerprint:
             for name in sorted(_names_in(code))
             if name in function.__globals__
         }
+        for module in list(called.values()):
+            # Functions of modules of the user's own, called by the module's name.
+            if isinstance(module, types.ModuleType) and not _is_installed(module):
+                called |= {
+                    f"{module.__name__}.{name}": getattr(module, name)
+                    for name in sorted(_names_in(code))
+                    if hasattr(module, name)
+                }
         self._add_all([code, function.__defaults__, function.__kwdefaults__, cells])
         self.add(called)
 
@@ -233,7 +252,7 @@ def _unbound(value):
 
 def _is_installed(kind):
     """Whether a class or function is Python's or of an installed package."""
-    name = getattr(kind, "__module__", None) or ""
+    name = str(getattr(kind, "__module__", None) or getattr(kind, "__name__", ""))
     top = name.partition(".")[0]
     if top == "skdepict" or (top in sys.stdlib_module_names and top != "__main__"):
         return True

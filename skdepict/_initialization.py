@@ -4,12 +4,13 @@ import copy
 import math
 
 import numpy as np
+from joblib import Parallel, delayed
 from scipy import sparse
 from scipy.special import rel_entr
 from sklearn.base import clone
 from sklearn.cluster import KMeans
-from sklearn.utils.parallel import Parallel, delayed
 
+from skdepict._checks import sklearn_defaults
 from skdepict._copies import Copies
 from skdepict._device_neighbors import device_neighbors
 from skdepict._merge_tree import most_even_cut
@@ -131,6 +132,7 @@ def path_integral_labels(points, n_clusters, prior, device):
     return labels, divergence
 
 
+@sklearn_defaults()
 def _labels_of_graph(tree, components, points, copies, neighbors, n_clusters, prior):
     """The labels of one graph that are nearest to the prior, and how near they are."""
     coordinates = components.transform(points)

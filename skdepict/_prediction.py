@@ -204,8 +204,14 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         rows, _ = check_rows(self, X, self._input_format.sample_shape)
         parts = parts_of(rows, slice(0, len(rows)))
         # Of what is read in parts, the first tells the units.
-        for part in parts[:1] if isinstance(rows, PartwiseRows) else parts:
-            self._input_format.warn_of_other_range(rows[part])
+        parts = parts[:1] if isinstance(rows, PartwiseRows) else parts
+        ranges = [
+            [end(axis=0) for end in (rows[part].min, rows[part].max)] for part in parts
+        ]
+        lows, highs = zip(*ranges, strict=True)
+        self._input_format.warn_of_other_range(
+            np.min(lows, axis=0), np.max(highs, axis=0), len(rows)
+        )
         model = self.network_.to(device)
         # What is held at once of samples and results is bounded, in whole batches.
         batch = inference_batch(rows.shape[1])

@@ -230,9 +230,17 @@ def device_for_messages(device, backends):
 
 def _is_of_connection(error):
     """Whether an error of torch is that other processes cannot be reached."""
-    if isinstance(error, distributed.DistError):
+    if isinstance(error, (distributed.DistNetworkError, distributed.DistStoreError)):
         return True
-    words = ("gloo", "nccl", "connection", "peer", "socket", "timed out")
+    words = (
+        "connection",
+        "connect to",
+        "peer",
+        "socket",
+        "closed",
+        "timed out",
+        "remote",
+    )
     return any(word in str(error).lower() for word in words)
 
 

@@ -7,12 +7,8 @@ import os
 from contextlib import ExitStack, contextmanager
 
 import torch
-from threadpoolctl import ThreadpoolController
 
 from skdepict._checks import sklearn_defaults
-
-# The number of torch's threads when this process was forked, until its first call.
-_threads_at_fork = None
 
 
 @contextmanager
@@ -24,7 +20,6 @@ def own_surroundings(device):
     device : torch.device
         Where the call computes; the current one within the context.
     """
-    _compute_in_one_thread_after_fork()
     with ExitStack() as stack:
         stack.enter_context(sklearn_defaults())
         stack.enter_context(torch.inference_mode(False))
@@ -71,24 +66,16 @@ def restored(generators):
             generator.set_state(state)
 
 
-def _note_fork():
-    global _threads_at_fork
-    _threads_at_fork = torch.get_num_threads()
-
-
-def _compute_in_one_thread_after_fork():
-    """Let a forked process compute in one thread, unless the user chose otherwise.
+def _compute_in_one_thread():
+    """Let torch in a forked process compute in one thread.
 
     The threads of GNU OpenMP do not live on in the child of a fork, and where it counts
-    on those that its parent had, it waits for them for ever. torch's own data loaders
-    do the same in their workers.
+    on those that its parent had, it waits for them for ever. Their number belongs to
+    the thread that forked, which is the one that goes on in the child. torch's own data
+    loaders do the same in their workers.
     """
-    global _threads_at_fork
-    at_fork, _threads_at_fork = _threads_at_fork, None
-    if at_fork is not None and at_fork == torch.get_num_threads():
-        ThreadpoolController().limit(limits=1, user_api="openmp")
-        torch.set_num_threads(1)
+    torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
+    os.register_at_fork(after_in_child=_compute_in_one_thread)

@@ -166,13 +166,13 @@ def _read(path, shape):
         if image.mode.startswith("I;16"):
             # Pillow's own conversion to 8 bits cuts off instead of scaling.
             values = np.asarray(image).astype(np.float32)
+            low, high = values.min(), values.max()
             if image.size != shape[1::-1]:
                 resized = Image.fromarray(values).resize(
                     shape[1::-1], Image.Resampling.LANCZOS
                 )
                 values = np.asarray(resized)
             # Resizing overshoots at edges.
-            low, high = image.getextrema()
             return np.clip(np.rint(values), low, high).astype(np.uint16)
         if image.mode in ("I", "F"):
             raise ValueError("32-bit pixels, whose black and white are not known")

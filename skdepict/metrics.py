@@ -9,6 +9,7 @@ estimator and samples, need no classes, and can be passed as `scoring` to
 import os
 
 import numpy as np
+from joblib import Parallel, delayed
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score, silhouette_score
@@ -18,7 +19,6 @@ from sklearn.utils import (
     check_array,
     check_random_state,
 )
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
 
 from skdepict._checks import as_samples, is_tensor

@@ -219,6 +219,7 @@ def test_samples_in_other_units_are_named():
         warnings.simplefilter("error")
         model.predict(images * 1.5)
         model.predict(images[:1] * 0)
+        model.predict(images[:1] / 255)
         model.predict(images[:1])
 
 

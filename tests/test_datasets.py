@@ -54,6 +54,28 @@ def test_wide_pixels_are_scaled_and_not_cut_off(tmp_path):
     np.testing.assert_array_equal(images[0], ramp // 257)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("shape", [(32, 32), (20, 24), (20, 24, 3)])
+def test_twelve_bits_in_sixteen_keep_their_contrast(order, shape, tmp_path):
+    ramp = np.linspace(0, 4095, 1024).reshape(32, 32).astype(np.uint16)
+    for number in range(3):
+        picture = np.roll(ramp, number, axis=0).astype(f"{order}u2")
+        Image.fromarray(picture).save(tmp_path / f"{number}.tiff")
+    images = load_image_folder(tmp_path, shape).images
+    assert images.shape == (3, *shape)
+    assert images.max() == 255
+    assert len(np.unique(images)) > 200
+    assert np.abs(np.diff(images[0].astype(int), axis=0)).max() < 20
+
+
+def test_eight_bits_in_sixteen_are_not_made_brighter(tmp_path):
+    Image.fromarray(np.full((8, 8), 100, np.uint16)).save(tmp_path / "a.png")
+    Image.fromarray(np.full((8, 8), 50, np.uint8)).save(tmp_path / "b.png")
+    images = load_image_folder(tmp_path, (8, 8)).images
+    assert np.unique(images[0]) == 100
+    assert np.unique(images[1]) == 50
+
+
 def test_transparent_parts_are_white(tmp_path):
     image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
     image.putpixel((0, 0), (0, 0, 0, 255))

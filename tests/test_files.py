@@ -33,6 +33,13 @@ def test_home_is_where_the_user_is(model, tmp_path, monkeypatch):
     assert (tmp_path / "checkpoints").is_dir()
 
 
+def test_a_name_may_begin_with_a_tilde(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model.save("~model.skdepict")
+    assert [path.name for path in tmp_path.iterdir()] == ["~model.skdepict"]
+    assert skdepict.load("~model.skdepict").n_clusters_ == 3
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 def test_a_link_stays_one_and_permissions_stay(model, tmp_path):
     target, link = tmp_path / "real.skdepict", tmp_path / "link.skdepict"

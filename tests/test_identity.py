@@ -69,6 +69,39 @@ def test_a_change_of_the_code_or_of_what_it_holds_is_another_network(change):
     assert fingerprint_of(network(**change)) != fingerprint_of(network())
 
 
+class Cached:
+    """Code behind descriptors."""
+
+    @functools.cached_property
+    def cached(self):
+        return 1
+
+    @functools.lru_cache  # noqa: B019
+    def remembered(self):
+        return 1
+
+
+class CachedOtherwise:
+    """The same, but for a number."""
+
+    @functools.cached_property
+    def cached(self):
+        return 2
+
+    @functools.lru_cache  # noqa: B019
+    def remembered(self):
+        return 1
+
+
+def test_what_decorators_hide_counts():
+    Cached.__qualname__ = CachedOtherwise.__qualname__ = "Same"
+    assert fingerprint_of(Cached) != fingerprint_of(CachedOtherwise)
+    module = network()
+    before = fingerprint_of(module)
+    module.register_forward_hook(lambda *arguments: None)
+    assert fingerprint_of(module) != before
+
+
 def test_other_weights_are_another_network():
     module = network()
     before = fingerprint_of(module)

@@ -150,6 +150,8 @@ WORKS = {
     "nullable types": lambda folder: pd.DataFrame(T.astype(int)).convert_dtypes(),
     "sparse frame": lambda folder: pd.DataFrame(T).astype(pd.SparseDtype(float, 0)),
     "object frame": lambda folder: pd.DataFrame(T).astype(object),
+    "names that occur twice": lambda folder: pd.DataFrame(T, columns=list("aabbcc")),
+    "pairs of arrays and classes": lambda folder: [(row, 1) for row in T],
     "polars": lambda folder: pl.DataFrame(T, schema=list("abcdef")),
     "pyarrow": arrow,
     "xarray": xarray,
@@ -287,6 +289,10 @@ REFUSED = {
     "dataset of many sizes": (
         lambda folder: Items(lambda i: np.zeros(6 + (i > 5))),
         "different sizes",
+    ),
+    "archive called npy": (
+        lambda folder: npz(folder) and (folder / "X.npz").rename(folder / "Z.npy"),
+        "Z.npy.*archive",
     ),
     "sparse tensor": (lambda folder: torch.from_numpy(T).to_sparse(), "to_dense"),
     "module": (lambda folder: torch.nn.Linear(2, 2), "expected an array"),

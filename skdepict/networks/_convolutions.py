@@ -8,6 +8,8 @@ from torch.autograd.function import once_differentiable
 
 # Of the windows that are laid out at a time: what stays in a processor's cache.
 WINDOWS_BYTES = 4_000_000
+# That a long sum is made of.
+N_PRODUCTS = 4
 
 
 class _ReproducibleConvolution(nn.modules.conv._ConvNd):
@@ -88,12 +90,40 @@ class _Convolution(torch.autograd.Function):
         return of_x, of_weight, of_bias, None, None
 
 
+def product_of_transposed(a, b):
+    """a.T @ b, rounded alike with any number of threads.
+
+    Libraries give threads parts of a long sum. Of several products at once they give
+    them whole ones.
+
+    Parameters
+    ----------
+    a : tensor of shape (n_rows, n_left)
+    b : tensor of shape (n_rows, n_right)
+
+    Returns
+    -------
+    product : tensor of shape (n_left, n_right)
+        In single precision at least.
+    """
+    precision = torch.promote_types(a.dtype, torch.float32)
+    n_rows = len(a) // N_PRODUCTS
+    whole = N_PRODUCTS * n_rows
+    a_parts, b_parts = (
+        tensor[:whole].view(N_PRODUCTS, n_rows, tensor.shape[1])
+        for tensor in (a.contiguous(), b)
+    )
+    product = torch.bmm(a_parts.transpose(1, 2), b_parts).to(precision).sum(dim=0)
+    # Fewer than that are summed by one thread.
+    return product + a[whole:].t() @ b[whole:] if whole < len(a) else product
+
+
 def weight_gradient(read, seen, weight, stride, padding):
     """Gradient of the weights: what was seen times the windows it was seen in.
 
     The windows of so many samples as `WINDOWS_BYTES` hold are laid out as rows of a
-    matrix. One matrix product adds up their positions, whose order does not depend on
-    the number of threads.
+    matrix. One matrix product adds up their positions, in an order that does not depend
+    on the number of threads.
 
     Parameters
     ----------
@@ -147,6 +177,6 @@ def weight_gradient(read, seen, weight, stride, padding):
         inside[:n_some].copy_(some_read)
         columns[:n_some].copy_(windows[:n_some])
         rows = some_seen.movedim(1, -1).reshape(-1, n_seen)
-        total += rows.t() @ columns[:n_some].view(-1, n_columns)
+        total += product_of_transposed(rows, columns[:n_some].view(-1, n_columns))
     gradient = total.view(n_seen, *kernel_size, n_read).movedim(-1, 1)
     return gradient.to(weight.dtype)
