@@ -104,9 +104,11 @@ def check_prior(prior, n_clusters):
         f"Pass n_clusters={n_clusters} positive frequencies that sum to 1, or None for "
         "clusters of about equal size."
     )
-    prior = column_or_1d(
-        check_array(prior, ensure_2d=False, dtype=np.float64, input_name="prior")
-    )
+    try:
+        prior = np.asarray(prior, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"prior holds no numbers ({error}). {advice}") from error
+    prior = column_or_1d(check_array(prior, ensure_2d=False, input_name="prior"))
     if len(prior) != n_clusters:
         raise ValueError(f"prior has {len(prior)} entries. {advice}")
     if np.any(prior <= 0):

@@ -143,7 +143,10 @@ def load(path, *, network=None):
     OSError
         If the file cannot be read.
     ModelFileError
-        If it is no such file, is damaged, or was written by a newer version.
+        If it is no such file, is damaged, or was written by a newer version, or if the
+        network that is passed is none that the model was fitted with.
+    TypeError
+        If `network` is a class.
 
     Examples
     --------
@@ -158,6 +161,11 @@ def load(path, *, network=None):
     >>> (loaded.predict(images) == model.labels_).all()
     np.True_
     """
+    if isinstance(network, type):
+        raise TypeError(
+            f"network={network.__name__} is a class. Pass an instance of it: "
+            f"network={network.__name__}()."
+        )
     path = check_file(path)
     with path.open("rb"):
         pass  # What cannot be read is no damaged file.
@@ -281,7 +289,14 @@ def _restore_network(network, layout, embedding_dim, n_clusters, state):
     if not isinstance(network, str):
         own = copy.deepcopy(network).float().cpu()
         restored = ClusteringModel(own, embedding_dim, n_clusters)
-        restored.load_state_dict(state)
+        try:
+            restored.load_state_dict(state)
+        except RuntimeError as error:
+            raise ModelFileError(
+                f"The network that was passed, a {type(network).__name__}, has other "
+                "weights than the one that the model was fitted with. Pass a module of "
+                f"the same class, made with the same arguments. ({error})"
+            ) from error
         return restored.eval()
     # Without memory, until it is known that the weights in the file have these shapes.
     with torch.device("meta"):

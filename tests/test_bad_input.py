@@ -108,6 +108,7 @@ BAD_X = {
         ValueError,
         "prior sums to 1.5",
     ),
+    "prior of names": (TABLE, {"prior": ["a", "b", "c"]}, ValueError, "prior holds no"),
     "nan prior": (TABLE, {"prior": [np.nan, 0.5, 0.5]}, ValueError, "contains NaN"),
     "unknown network": (
         TABLE,

@@ -1,10 +1,14 @@
 """The benchmark command."""
 
 import csv
+import os
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,6 +50,46 @@ def test_command_prints_and_saves_every_score(digits_file):
     mean = np.mean([float(row["accuracy"]) for row in rows[:2]])
     assert f"| kmeans | {mean:.4f} ±" in table
     assert all(float(row["peak_memory_mib"]) > 50 for row in rows)
+
+
+def sleep_long(begun):
+    """What a benchmark runs in a process of its own, for two minutes."""
+    Path(begun).touch()
+    time.sleep(120)
+
+
+INTERRUPTED = """
+import signal, sys
+from skdepict.benchmark.processes import in_fresh_process
+from tests.test_benchmark import sleep_long
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Even in the background.
+    in_fresh_process(sleep_long, sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_an_interrupt_ends_a_benchmark_and_what_it_runs(tmp_path):
+    script, begun = tmp_path / "interrupted.py", tmp_path / "begun"
+    script.write_text(INTERRUPTED)
+    root = str(Path(__file__).parents[1])
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(begun)],
+        env=os.environ | {"PYTHONPATH": root},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while not begun.exists():
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert "KeyboardInterrupt" in errors
+    assert process.returncode == -signal.SIGINT
 
 
 def test_without_classes_the_scores_need_none(digits_file):

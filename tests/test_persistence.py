@@ -127,6 +127,25 @@ def test_a_module_of_ones_own_is_passed_again(few_digits, tmp_path):
         skdepict.load(path, network=Halves())
 
 
+class Thirds(Halves):
+    """The same, but smaller."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Linear(64, 6), nn.Linear(6, 64)
+
+
+def test_another_network_is_blamed_and_not_the_file(few_digits, tmp_path):
+    rows = few_digits[0].reshape(300, 64)
+    quick(10, network=Halves()).fit(rows).save(tmp_path / "model")
+    with pytest.raises(ModelFileError, match="a Thirds, has other weights than"):
+        skdepict.load(tmp_path / "model", network=Thirds())
+    with pytest.raises(TypeError, match=r"instance of it: network=Halves\(\)"):
+        skdepict.load(tmp_path / "model", network=Halves)
+    with pytest.raises(TypeError, match=r"instance of it: network=Halves\(\)"):
+        quick(10, network=Halves).fit(rows)
+
+
 def test_what_the_file_cannot_hold_is_named(few_digits, tmp_path):
     model = quick(10, init=KMeans(n_init=1)).fit(few_digits[0])
     with pytest.warns(UserWarning, match=r"init=KMeans\(n_init=1\) is an object"):

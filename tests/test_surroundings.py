@@ -284,6 +284,15 @@ PROGRAMS = {
         "        assert torch.get_num_threads() == 2\n"
         "    in_child(child)",
     ),
+    "a first call in a thread after a fork": (
+        "torch.set_num_threads(2)",
+        "\n    model = skdepict.load(path); model.predict(images)\n"
+        "    def child():\n"
+        "        thread = threading.Thread(target=lambda: model.predict(images))\n"
+        "        thread.start(); thread.join()\n"
+        "        model.predict(images)\n"
+        "    in_child(child)",
+    ),
     "spawned processes": (
         "",
         "context = multiprocessing.get_context('spawn');"
@@ -323,6 +332,39 @@ def test_programs(name, model, folder, tmp_path):
     options = name.split()[1:] if name.startswith("python") else []
     done = subprocess.run(
         [sys.executable, *options, str(script), str(path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"OMP_NUM_THREADS": "2"},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+WITHOUT_TORCH = """
+import os, sys
+import numpy as np
+from skdepict import PathIntegralClustering, WhitenedComponents
+
+rows = np.random.default_rng(0).normal(size=(3000, 60))
+
+def work():
+    WhitenedComponents(20).fit_transform(rows)
+    PathIntegralClustering(3, metric="euclidean").fit(rows)
+
+work()
+assert "torch" not in sys.modules
+child = os.fork()
+if child == 0:
+    work()
+    os._exit(0)
+sys.exit(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_graphs_after_a_fork():
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH],
         capture_output=True,
         text=True,
         timeout=120,

@@ -12,9 +12,20 @@ from skdepict import __version__
 
 
 def in_fresh_process(function, *arguments):
-    """Call a function in a process of its own and return what it returns."""
+    """Call a function in a process of its own and return what it returns.
+
+    An interrupt ends that process, too.
+    """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+        result = pool.submit(function, *arguments)
+        try:
+            return result.result()
+        except KeyboardInterrupt:
+            # The pool would wait for the call to end. It has a method for this from
+            # Python 3.14 on.
+            for process in list(pool._processes.values()):
+                process.terminate()
+            raise
 
 
 def peak_memory_mib():
