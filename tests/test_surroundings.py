@@ -64,53 +64,37 @@ CALLS = {
 
 
 @contextmanager
+def changed(get, put, value):
+    """Have something be another way for a while."""
+    before = get()
+    put(value)
+    try:
+        yield
+    finally:
+        put(before)
+
+
 def default_device(device):
-    before = torch.get_default_device()
-    torch.set_default_device(device)
-    try:
-        yield
-    finally:
-        torch.set_default_device(None if before.type == "cpu" else before)
+    # None is no device context at all.
+    return changed(lambda: None, torch.set_default_device, device)
 
 
-@contextmanager
 def default_dtype(dtype):
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
+    return changed(torch.get_default_dtype, torch.set_default_dtype, dtype)
 
 
-@contextmanager
 def threads(number):
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return changed(torch.get_num_threads, torch.set_num_threads, number)
 
 
-@contextmanager
 def deterministic():
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(False)
+    get = torch.are_deterministic_algorithms_enabled
+    return changed(get, torch.use_deterministic_algorithms, True)
 
 
-@contextmanager
 def log_level(level):
     root = logging.getLogger()
-    before = root.level
-    root.setLevel(level)
-    try:
-        yield
-    finally:
-        root.setLevel(before)
+    return changed(lambda: root.level, root.setLevel, level)
 
 
 @contextmanager
@@ -122,14 +106,8 @@ def warnings_as_errors():
         yield
 
 
-@contextmanager
-def read_only_folder(tmp_path_factory=None):
-    before = os.getcwd()
-    os.chdir("/proc" if os.path.isdir("/proc") else os.sep)
-    try:
-        yield
-    finally:
-        os.chdir(before)
+def read_only_folder():
+    return changed(os.getcwd, os.chdir, "/proc" if os.path.isdir("/proc") else os.sep)
 
 
 SETTINGS = {
