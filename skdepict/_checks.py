@@ -5,6 +5,7 @@ parts; of everything else it says what came and what to do. Checks of values (nu
 finite, how many) are left to scikit-learn.
 """
 
+import collections
 import collections.abc
 import datetime
 import inspect
@@ -120,13 +121,13 @@ def as_samples(X, name="X"):
         _check_dtype(X, name)
         return X
     if hasattr(X, "columns") and hasattr(X, "iloc"):
-        names = [str(column) for column in X.columns]
-        if len(set(names)) < len(names):
-            # Names that occur twice are legal in pandas, and nowhere else.
-            renamed = X.copy(deep=False)
-            renamed.columns = range(len(names))
-            as_samples(renamed, name)
-            return _without_sparse_columns(X)
+        counts = collections.Counter(str(column) for column in X.columns)
+        twice = sorted(column for column, count in counts.items() if count > 1)
+        if twice:
+            raise ValueError(
+                f"{name} has several columns with the names {twice[:MAX_NAMED]}. Give "
+                "each a name of its own, or pass X.to_numpy()."
+            )
     frame = nw.from_native(X, allow_series=True, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
         call = "compute" if type(X).__module__.startswith("dask") else "collect"

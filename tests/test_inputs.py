@@ -150,7 +150,6 @@ WORKS = {
     "nullable types": lambda folder: pd.DataFrame(T.astype(int)).convert_dtypes(),
     "sparse frame": lambda folder: pd.DataFrame(T).astype(pd.SparseDtype(float, 0)),
     "object frame": lambda folder: pd.DataFrame(T).astype(object),
-    "names that occur twice": lambda folder: pd.DataFrame(T, columns=list("aabbcc")),
     "pairs of arrays and classes": lambda folder: [(row, 1) for row in T],
     "polars": lambda folder: pl.DataFrame(T, schema=list("abcdef")),
     "pyarrow": arrow,
@@ -240,6 +239,10 @@ REFUSED = {
         "contains NaN",
     ),
     "strings": (lambda folder: np.full((N, 2), "a"), "X holds strings"),
+    "names that occur twice": (
+        lambda folder: pd.DataFrame(T, columns=list("aabbcd")),
+        "several columns with the names .'a', 'b'.",
+    ),
     "column of strings": (
         lambda folder: frame(city=["x"] * N),
         "column 'city' holds strings.*OneHotEncoder",

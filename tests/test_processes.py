@@ -13,6 +13,7 @@ import torch
 from torch import distributed
 
 from skdepict._processes import Processes
+from skdepict.metrics import clustering_accuracy
 
 SCRIPT = Path(__file__).with_name("fit_in_group.py")
 # Processes that are started again must not meet the addresses of those before in the
@@ -84,7 +85,8 @@ def test_each_process_has_the_labels_of_all_samples(task, folder):
     for result in (first, second):
         np.testing.assert_array_equal(result["labels_of_the_fit"], result["predicted"])
     np.testing.assert_array_equal(first["predicted"], second["predicted"])
-    assert np.mean(alone["predicted"] == first["predicted"]) > 0.95
+    # A second round, which noise decides on, numbers clusters anew.
+    assert clustering_accuracy(alone["predicted"], first["predicted"]) > 0.95
 
 
 @pytest.mark.filterwarnings("ignore")
