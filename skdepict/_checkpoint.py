@@ -158,7 +158,6 @@ class Checkpoints:
                 f"No checkpoint could be written to {self.path} ({error}). Training "
                 "goes on without; free some space, or have it go to another "
                 "checkpoint_dir next time.",
-                UserWarning,
             )
 
     def remove(self):

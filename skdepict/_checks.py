@@ -12,14 +12,11 @@ import inspect
 import numbers
 import os
 import sys
-from contextlib import contextmanager
 from typing import Any
 
 import narwhals.stable.v1 as nw
 import numpy as np
-import sklearn
 from scipy import sparse
-from threadpoolctl import ThreadpoolController
 
 from skdepict._files import as_path, check_file
 
@@ -45,31 +42,6 @@ ONE_SIZE = (
 )
 # How many names an error lists.
 MAX_NAMED = 5
-
-
-@contextmanager
-def sklearn_defaults():
-    """A context in which scikit-learn and numpy have the defaults that we count on."""
-    with (
-        sklearn.config_context(
-            transform_output="default", array_api_dispatch=False, assume_finite=False
-        ),
-        np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
-    ):
-        yield
-
-
-def _hold_openmp_after_fork():
-    """Let a forked process compute in one thread, as torch does there by our side.
-
-    See `skdepict._surroundings`: threads of GNU OpenMP that a parent had are waited for
-    in a child for ever, also those of scikit-learn.
-    """
-    ThreadpoolController().limit(limits=1, user_api="openmp")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_hold_openmp_after_fork)
 
 
 def as_samples(X, name="X"):

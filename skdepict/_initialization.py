@@ -10,13 +10,13 @@ from scipy.special import rel_entr
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 
-from skdepict._checks import sklearn_defaults
 from skdepict._copies import Copies
 from skdepict._device_neighbors import device_neighbors
 from skdepict._merge_tree import most_even_cut
 from skdepict._neighbor_graph import nearest_neighbors
 from skdepict._path_integral import PathIntegralClustering
 from skdepict._streams import stream_seed
+from skdepict._surroundings import sklearn_defaults
 from skdepict._validation import check_init_array
 from skdepict._whitened_components import WhitenedComponents
 

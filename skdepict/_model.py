@@ -144,7 +144,6 @@ def warn_of_memory(consequence, results="Results stay the same"):
     warn(
         f"The device is out of memory: from now on {consequence}. {results}; it takes "
         "longer.",
-        UserWarning,
     )
 
 

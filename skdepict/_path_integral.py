@@ -10,7 +10,7 @@ from sklearn.neighbors import VALID_METRICS
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdepict._checks import as_samples, sklearn_defaults
+from skdepict._checks import as_samples
 from skdepict._cluster_cores import GroupSizes, find_cores, place_loose_samples
 from skdepict._copies import Copies
 from skdepict._merge_tree import (
@@ -23,6 +23,7 @@ from skdepict._merge_tree import (
 from skdepict._neighbor_graph import nearest_neighbors, transition_matrix
 from skdepict._partwise import in_memory
 from skdepict._path_integral_merges import merge_order
+from skdepict._surroundings import sklearn_defaults
 from skdepict._warnings import warn
 from skdepict._whitened_components import WhitenedComponents, float_dtypes
 
@@ -351,7 +352,6 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
             f"{n_components} parts that no edge joins, more than "
             f"n_clusters={self.n_clusters}. The closest parts were joined to get "
             "there.",
-            UserWarning,
         )
 
     def __sklearn_tags__(self):

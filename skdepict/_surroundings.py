@@ -1,14 +1,28 @@
 """What the program around a call has set, kept out of it, and left as it was.
 
-A context must not be entered where a generator of the caller's yields inside it.
+A context must not be entered where a generator of the caller's yields inside it. torch
+is imported only by what needs it: graphs of neighbours do without.
 """
 
 import os
+import sys
 from contextlib import ExitStack, contextmanager
 
-import torch
+import numpy as np
+import sklearn
+from threadpoolctl import ThreadpoolController
 
-from skdepict._checks import sklearn_defaults
+
+@contextmanager
+def sklearn_defaults():
+    """A context in which scikit-learn and numpy have the defaults that we count on."""
+    with (
+        sklearn.config_context(
+            transform_output="default", array_api_dispatch=False, assume_finite=False
+        ),
+        np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
+    ):
+        yield
 
 
 @contextmanager
@@ -20,6 +34,8 @@ def own_surroundings(device):
     device : torch.device
         Where the call computes; the current one within the context.
     """
+    import torch
+
     with ExitStack() as stack:
         stack.enter_context(sklearn_defaults())
         stack.enter_context(torch.inference_mode(False))
@@ -46,6 +62,8 @@ def module_generators(device):
     -------
     generators : dict of str to torch.Generator
     """
+    import torch
+
     generators = {"cpu": torch.default_generator}
     if device.type == "cuda":
         torch.cuda.init()
@@ -67,14 +85,16 @@ def restored(generators):
 
 
 def _compute_in_one_thread():
-    """Let torch in a forked process compute in one thread.
+    """Let a forked process compute in one thread.
 
     The threads of GNU OpenMP do not live on in the child of a fork, and where it counts
     on those that its parent had, it waits for them for ever. Their number belongs to
     the thread that forked, which is the one that goes on in the child. torch's own data
     loaders do the same in their workers.
     """
-    torch.set_num_threads(1)
+    ThreadpoolController().limit(limits=1, user_api="openmp")
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):

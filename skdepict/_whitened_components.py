@@ -16,8 +16,9 @@ from sklearn.preprocessing import normalize
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skdepict._checks import as_samples, sklearn_defaults
+from skdepict._checks import as_samples
 from skdepict._partwise import in_memory
+from skdepict._surroundings import sklearn_defaults
 
 MIN_COMPONENTS_FOR_UNIT_LENGTH = 8
 # Above this many rows and columns an iterative solver is faster than a dense one.

@@ -106,10 +106,7 @@ def load_image_folder(path, image_shape):
             f"{folder} has no images. {message if names else 'It has no files.'}"
         )
     if failed:
-        warn(
-            message,
-            UserWarning,
-        )
+        warn(message)
     if deep:
         # One scale for all, or brightness would mean another thing in each.
         n_bits = max(8, int(max(image.max() for image in deep.values())).bit_length())

@@ -90,7 +90,6 @@ def save(model, path):
                 f"{name}={value!r} is an object that {path} cannot hold. The model "
                 "will predict as it does, but a new fit of what is loaded would take "
                 f"the default {name}.",
-                UserWarning,
             )
     # What set_output said, which scikit-learn keeps there.
     if output := getattr(model, "_sklearn_output_config", None):
