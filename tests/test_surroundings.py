@@ -175,8 +175,11 @@ def expected(model, folder):
 def test_results_do_not_depend_on_settings(setting, call, model, expected, folder):
     with SETTINGS[setting]():
         found = CALLS[call](model, folder)
-    # The mean silhouette is of as many parts as there are workers.
-    np.testing.assert_allclose(values(found), expected[call], rtol=1e-12, atol=0)
+    # The mean silhouette is of as many parts as there are workers. Of the products of a
+    # decoder's dense layer, threads may each take a part.
+    rounded = call == "fit of images" and setting.endswith(("thread", "threads"))
+    atol = 1e-5 if rounded else 0
+    np.testing.assert_allclose(values(found), expected[call], rtol=1e-12, atol=atol)
 
 
 def test_the_output_that_is_set_is_what_comes_out(model):
