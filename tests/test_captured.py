@@ -240,6 +240,8 @@ def test_a_step_that_waits_for_the_device_is_taken_without_a_graph(
     assert_same_fit(model, expected)
 
 
+# Of weights that are drawn anew each time.
+@pytest.mark.filterwarnings("ignore:Clusters")
 def test_own_modules_and_files_are_trained_without_a_graph(use, few_digits, tmp_path):
     images, y = few_digits
     made = use(PlayedGraphs)
