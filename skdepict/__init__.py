@@ -10,9 +10,9 @@ __version__ = "0.1.0.dev0"
 # Loaded on first use, since torch takes seconds to import.
 _HOMES = {
     "DEPICTClustering": "skdepict._depict",
-    "PathIntegralClustering": "skdepict._path_integral",
-    "WhitenedComponents": "skdepict._whitened_components",
-    "load": "skdepict.persistence",
+    "PathIntegralClustering": "skdepict._path_integral.estimator",
+    "WhitenedComponents": "skdepict._path_integral.components",
+    "load": "skdepict._depict",
 }
 
 _SUBMODULES = (

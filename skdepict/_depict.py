@@ -16,28 +16,30 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skdepict._callbacks import FitEvents
-from skdepict._checkpoint import Checkpoints
-from skdepict._data import InputFormat, Samples, find_layout, fit_scaling
-from skdepict._identity import fingerprint_of_rows, identify
-from skdepict._initialization import (
+from skdepict._data.layout import find_layout
+from skdepict._data.rows import check_rows, fingerprint_of_rows
+from skdepict._data.samples import InputFormat, Samples
+from skdepict._data.scaling import fit_scaling
+from skdepict._path_integral.estimator import PathIntegralClustering
+from skdepict._prediction import PredictionMixin, float_dtype
+from skdepict._surroundings import module_generators, own_surroundings, restored, warn
+from skdepict._training.callbacks import FitEvents
+from skdepict._training.loop import Trainer
+from skdepict._training.objectives import TARGET_FORMS
+from skdepict._training.processes import Processes
+from skdepict._training.settings import SCHEDULES, Plan, check_init, check_prior
+from skdepict._training.start import (
     class_means,
     find_n_clusters,
     labels_are_given,
     samples_to_label,
 )
-from skdepict._model import ClusteringModel, assign, embed_all
-from skdepict._objectives import TARGET_FORMS
-from skdepict._path_integral import PathIntegralClustering
-from skdepict._plan import SCHEDULES, Plan
-from skdepict._prediction import PredictionMixin, float_dtype
-from skdepict._processes import Processes
-from skdepict._streams import stream_seed
-from skdepict._surroundings import module_generators, own_surroundings, restored
-from skdepict._trainer import Trainer
-from skdepict._validation import check_init, check_prior, check_rows
-from skdepict._warnings import warn
+from skdepict._training.streams import stream_seed
 from skdepict.networks._build import build_autoencoder
+from skdepict.networks._model import ClusteringModel, assign, embed_all
+from skdepict.persistence._checkpoint import Checkpoints
+from skdepict.persistence._identity import identify
+from skdepict.persistence._model_file import read_model
 
 # Fewer steps of gradient descent than these teach a phase too little: small data take
 # more epochs, and so do many clusters.
@@ -717,3 +719,49 @@ def fitted_so_far(trainer):
     """The attributes of an estimator as if the fit had stopped here, for callbacks."""
     model = trainer.model_so_far()
     return None if model is None else {"network_": model}
+
+
+def load(path, *, network=None):
+    """Open a model that :meth:`DEPICTClustering.save` has written.
+
+    No code of the file is run, since there is none in it.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    network : torch.nn.Module, default=None
+        The module of your own that the model was fitted with, if it was. A copy of it
+        gets the weights of the file.
+
+    Returns
+    -------
+    model : DEPICTClustering
+        Fitted, on the CPU. Its `device`, `checkpoint_dir` and `verbose` are the
+        defaults, whatever they were: they belong to a machine. So it computes on a GPU
+        if there is one.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ModelFileError
+        If it is no such file, is damaged, or was written by a newer version, or if the
+        network that is passed is none that the model was fitted with.
+    TypeError
+        If `network` is a class.
+
+    Examples
+    --------
+    >>> import skdepict, tempfile
+    >>> from sklearn.datasets import load_digits
+    >>> images = load_digits().images[:200]
+    >>> model = skdepict.DEPICTClustering(
+    ...     10, fit_epochs=5, max_iter=1, random_state=0).fit(images)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/digits.skdepict")
+    ...     loaded = skdepict.load(f"{folder}/digits.skdepict")
+    >>> (loaded.predict(images) == model.labels_).all()
+    np.True_
+    """
+    return read_model(path, network, DEPICTClustering)

@@ -6,18 +6,19 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from skdepict._data import VALUES_AT_ONCE, InputFormat, Samples, parts_of
-from skdepict._device import resolve_device
-from skdepict._model import (
+from skdepict._data.partwise import PartwiseRows
+from skdepict._data.rows import VALUES_AT_ONCE, check_rows, float_dtype, parts_of
+from skdepict._data.samples import InputFormat, Samples
+from skdepict._surroundings import own_surroundings
+from skdepict.networks._device import resolve_device
+from skdepict.networks._model import (
     ClusteringModel,
     assign_all,
     decode_all,
     embed_all,
     inference_batch,
 )
-from skdepict._partwise import PartwiseRows
-from skdepict._surroundings import own_surroundings
-from skdepict._validation import check_rows
+from skdepict.persistence._model_file import save
 
 
 class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -140,8 +141,6 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         --------
         skdepict.load : Open it; no code of the file is run, so it may be a stranger's.
         """
-        from skdepict.persistence import save
-
         save(self, path)
 
     def export_onnx(self, path):
@@ -174,7 +173,7 @@ class PredictionMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             session = onnxruntime.InferenceSession("model.onnx")
             labels, = session.run(["labels"], {"samples": images.astype("float32")})
         """
-        from skdepict._onnx import export_onnx
+        from skdepict.persistence._onnx import export_onnx
 
         export_onnx(self, path)
 
@@ -243,8 +242,3 @@ def _labels(model, samples):
 
 def _certainty(model, samples):
     return assign_all(model, samples).amax(dim=1).log()
-
-
-def float_dtype(rows):
-    """The dtype of results for samples of this dtype."""
-    return np.float64 if rows.dtype == np.float64 else np.float32

@@ -1,16 +1,21 @@
-"""What the program around a call has set, kept out of it, and left as it was.
+"""The program around a call: what it has set is kept out, and left as it was.
 
-A context must not be entered where a generator of the caller's yields inside it. torch
-is imported only by what needs it: graphs of neighbours do without.
+Warnings point at its line. A context must not be entered where a generator of the
+caller's yields inside it. torch is imported only by what needs it: graphs of neighbours
+do without.
 """
 
 import os
 import sys
+import warnings
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import sklearn
 from threadpoolctl import ThreadpoolController
+
+# Through whose code calls reach us: pipelines, searches, decorators, processes.
+BETWEEN = {"skdepict", "sklearn", "joblib", "contextlib", "functools", "torch"}
 
 
 @contextmanager
@@ -95,6 +100,24 @@ def _compute_in_one_thread():
     ThreadpoolController().limit(limits=1, user_api="openmp")
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+
+
+def warn(message, category=UserWarning):
+    """Warn with the place of the nearest caller that is neither ours nor a library's.
+
+    Parameters
+    ----------
+    message : str
+    category : type, default=UserWarning
+    """
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and _is_between(frame):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _is_between(frame):
+    return frame.f_globals.get("__name__", "").partition(".")[0] in BETWEEN
 
 
 if hasattr(os, "register_at_fork"):

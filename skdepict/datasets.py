@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from skdepict._files import as_path
-from skdepict._warnings import warn
+from skdepict._data.paths import as_path
+from skdepict._surroundings import warn
 
 # Of the files that cannot be read, a warning names so many.
 MAX_NAMED = 10

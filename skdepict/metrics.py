@@ -21,8 +21,8 @@ from sklearn.utils import (
 )
 from sklearn.utils.validation import _num_samples
 
-from skdepict._checks import as_samples, is_tensor
-from skdepict._partwise import open_partwise
+from skdepict._data.checks import as_samples, is_tensor
+from skdepict._data.partwise import open_partwise
 
 # The silhouette compares all pairs of these.
 MAX_COMPARED = 5000

@@ -21,10 +21,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
-from skdepict._depict import DEPICTClustering
-from skdepict._files import replaced
-from skdepict._model import assign, embed_all
-from skdepict._validation import check_rows
+from skdepict._data.rows import check_rows
+from skdepict._depict import DEPICTClustering, load
+from skdepict.networks._model import assign, embed_all
+from skdepict.persistence._files import replaced
 
 N_SHOWN = 12  # samples of each cluster, most and least certain each
 SURE = 0.9
@@ -335,8 +335,6 @@ def main(arguments=None):
     arguments : list of str, default=None
         Those of the command line if None.
     """
-    from skdepict.persistence import load
-
     parser = argparse.ArgumentParser(
         prog="python -m skdepict.report",
         description="Write a page about a fitted model and its samples.",

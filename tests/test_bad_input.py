@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from skdepict import DEPICTClustering
-from skdepict._trainer import Trainer
+from skdepict._training.loop import Trainer
 
 from .conftest import BreakingNetwork, quick
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skdepict import DEPICTClustering, _depict, _initialization
+from skdepict import DEPICTClustering, _depict
+from skdepict._training import start
 from skdepict.benchmark import ablations, compare, methods, speed, study, suites
 from skdepict.benchmark.__main__ import main
 from skdepict.benchmark.data import load
@@ -301,10 +302,10 @@ def test_plain_cut_takes_no_uneven_heights(few_digits, monkeypatch):
     seen = []
 
     def path_integral_labels(points, n_clusters, prior, device):
-        seen.append(_initialization.UNEVEN_HEIGHTS)
+        seen.append(start.UNEVEN_HEIGHTS)
         return np.arange(300) % 10, 0.0
 
-    monkeypatch.setattr(_initialization, "path_integral_labels", path_integral_labels)
+    monkeypatch.setattr(start, "path_integral_labels", path_integral_labels)
     brief = {"fit_epochs": 1, "max_iter": 0}
     ablations.PlainCut(10, **brief).fit(few_digits[0])
     assert seen == [0.0]

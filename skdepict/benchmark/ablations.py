@@ -5,7 +5,8 @@ from unittest.mock import patch
 
 import torch
 
-from skdepict import DEPICTClustering, _gradients, _initialization, _trainer
+from skdepict import DEPICTClustering
+from skdepict._training import loop, start, step
 
 
 class _Patched(DEPICTClustering):
@@ -30,8 +31,8 @@ def _encode_with_gradient(gradients, x):
     return gradients.model.autoencoder.encode(x, lambda layer: layer)
 
 
-ONE_GRAPH = (_initialization, "WHITENINGS", (0.6,))
-PLAIN_CUT = (_initialization, "UNEVEN_HEIGHTS", 0.0)
+ONE_GRAPH = (start, "WHITENINGS", (0.6,))
+PLAIN_CUT = (start, "UNEVEN_HEIGHTS", 0.0)
 
 
 class OneGraph(_Patched):
@@ -49,10 +50,10 @@ class PlainCut(_Patched):
 class WithoutPrior(_Patched):
     """Sharpens the predictions, from one graph; to be used without early stopping."""
 
-    changes = (ONE_GRAPH, PLAIN_CUT, (_trainer, "target_distribution", _sharpened))
+    changes = (ONE_GRAPH, PLAIN_CUT, (loop, "target_distribution", _sharpened))
 
 
 class WithCleanGradient(_Patched):
     """Lets the reconstruction loss move its own targets, the clean hidden layers."""
 
-    changes = ((_gradients.Gradients, "_encode_clean", _encode_with_gradient),)
+    changes = ((step.Gradients, "_encode_clean", _encode_with_gradient),)

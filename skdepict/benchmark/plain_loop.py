@@ -7,8 +7,9 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from skdepict._noise import Distortion, Dropout, no_corruption
-from skdepict._objectives import target_distribution
+from skdepict._training.noise import Distortion, Dropout
+from skdepict._training.objectives import target_distribution
+from skdepict.networks._base import no_corruption
 
 
 def plain_loop(model, X, n_epochs):

@@ -4,9 +4,8 @@ import copy
 
 import torch
 
-from skdepict._data import check_image_sides
-from skdepict._noise import no_corruption
-from skdepict.networks._base import initialise_weights
+from skdepict._data.layout import check_image_sides
+from skdepict.networks._base import initialise_weights, no_corruption
 from skdepict.networks._conv import ConvAutoencoder
 from skdepict.networks._dense import DenseAutoencoder
 from skdepict.networks._sequence import SequenceAutoencoder

@@ -4,9 +4,9 @@ from typing import Any
 
 from torch import nn
 
-from skdepict._objectives import binary_reconstruction_loss
 from skdepict.networks._base import Autoencoder
 from skdepict.networks._convolutions import Conv2d, ConvTranspose2d
+from skdepict.networks._losses import binary_reconstruction_loss
 
 N_MAPS = 64
 

@@ -5,7 +5,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
-from skdepict._validation import check_rows
+from skdepict._data.rows import check_rows
 
 
 class ClusterImagesDisplay:

@@ -1,0 +1,1 @@
+"""What comes in: from what the user passes to scaled batches. Knows no network."""

@@ -1,0 +1,396 @@
+"""Is X samples? The one door that every kind of input comes through.
+
+`as_samples` makes what is legal into an array, a table, or something that is read in
+parts; of everything else it says what came and what to do. Checks of values (numbers,
+finite, how many) are left to scikit-learn.
+"""
+
+import collections
+import collections.abc
+import datetime
+import inspect
+import numbers
+import os
+import sys
+from typing import Any
+
+import narwhals.stable.v1 as nw
+import numpy as np
+from scipy import sparse
+
+from skdepict._data.paths import as_path, check_file
+
+STACK = "Stack them first: np.stack(list(...)), for columns frame[column].to_list()."
+IMAGES = (
+    "Read pictures with skdepict.datasets.load_image_folder(folder, (height, width)), "
+    "whose images are what to pass."
+)
+ENCODE = (
+    "Encode them, for example with "
+    "sklearn.preprocessing.OneHotEncoder(sparse_output=False) or "
+    "sklearn.feature_extraction.text.TfidfVectorizer."
+)
+DATES = (
+    "Dates and durations are no numbers that distances could be taken of. Turn them "
+    "into numbers that mean something for the groups, such as days since an event or "
+    "the hour of the day, or leave them out."
+)
+MISSING = "Fill these values, for example by sklearn.impute.SimpleImputer, or drop them"
+ONE_SIZE = (
+    "All have to be of one size: resize images (PIL.Image.Image.resize, or "
+    "skdepict.datasets.load_image_folder for files), cut or pad series."
+)
+# How many names an error lists.
+MAX_NAMED = 5
+
+
+def as_samples(X, name="X"):
+    """Make X into something that has samples as rows, or say why it is none.
+
+    Parameters
+    ----------
+    X : object
+        What the user passed.
+    name : str, default="X"
+        What errors call it.
+
+    Returns
+    -------
+    X : ndarray, sparse matrix, data frame, or what is read in parts
+        Memory maps, torch datasets and arrays of h5py, zarr and the like are as they
+        were; the path of an ``.npy`` file is a memory map of it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If X cannot be samples; the message says what came, what is legal, what to do.
+    OSError
+        If X is a path that cannot be read.
+    """
+    if X is None:
+        raise ValueError(f"{name} is None; expected an array of samples.")
+    if isinstance(X, (str, os.PathLike)):
+        return _open_npy(as_path(X), name)
+    _refuse_by_type(X, name)
+    if is_tensor(X):
+        X = _numpy_of_tensor(X, name)
+    elif isinstance(X, (list, tuple)):
+        X = _array_of_list(X, name)
+    elif type(X).__module__.startswith("PIL."):
+        raise ValueError(
+            f"{name} is one image. Pass several, as a list or as an array of shape "
+            "(n_samples, height, width)."
+        )
+    if isinstance(X, np.ma.MaskedArray):
+        n_masked = int(np.ma.count_masked(X))
+        if n_masked:
+            raise ValueError(
+                f"{name} is a masked array in which {n_masked} values are missing. "
+                f"{MISSING}; X.filled(value) puts one value in all places."
+            )
+        X = X.data
+    if isinstance(X, np.ndarray):
+        _check_dtype(X, name)
+        return X
+    if hasattr(X, "columns") and hasattr(X, "iloc"):
+        counts = collections.Counter(str(column) for column in X.columns)
+        twice = sorted(column for column, count in counts.items() if count > 1)
+        if twice:
+            raise ValueError(
+                f"{name} has several columns with the names {twice[:MAX_NAMED]}. Give "
+                "each a name of its own, or pass X.to_numpy()."
+            )
+    frame = nw.from_native(X, allow_series=True, pass_through=True)
+    if isinstance(frame, nw.LazyFrame):
+        call = "compute" if type(X).__module__.startswith("dask") else "collect"
+        raise TypeError(
+            f"{name} is a lazy {type(X).__name__}, which holds no values yet. Pass "
+            f"X.{call}()."
+        )
+    if isinstance(frame, nw.Series):
+        return _values_of_series(X, frame, name)
+    if isinstance(frame, nw.DataFrame):
+        _check_columns(frame, name)
+        # scikit-learn reads the names of columns off the others.
+        return frame.to_pandas() if _is_arrow(X) else _without_sparse_columns(X)
+    if hasattr(X, "dtype") and not isinstance(X, np.generic):
+        _check_dtype(X, name)
+    return X
+
+
+def is_tensor(X):
+    """Whether X is a tensor of torch, which need not have been imported."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(X, torch.Tensor)
+
+
+def refuse_sparse(X, estimator_name):
+    """Say how to make dense what is sparse."""
+    if not sparse.issparse(X):
+        return
+    advice = "use X.toarray() if it fits in memory"
+    if X.shape[1] > 100:
+        advice = (
+            "put sklearn.decomposition.TruncatedSVD(n_components=100) in front of it in"
+            f" a pipeline, or {advice}"
+        )
+    raise TypeError(
+        f"Sparse data was passed to {estimator_name}, which needs dense samples. Where "
+        "OneHotEncoder or ColumnTransformer made it, set OneHotEncoder("
+        "sparse_output=False) or ColumnTransformer(..., sparse_threshold=0); otherwise "
+        f"{advice}."
+    )
+
+
+def _open_npy(path, name):
+    """The array of an ``.npy`` file, as a memory map."""
+    if path.is_dir():
+        raise ValueError(
+            f"{name} is the path of a folder, {str(path)!r}. {IMAGES} Arrays are read "
+            "from .npy files."
+        )
+    if path.suffix != ".npy":
+        raise ValueError(
+            f"{name} is the path {str(path)!r}, but only .npy files are read. Load the "
+            f"data and pass the array. {IMAGES}"
+        )
+    check_file(path)
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise ValueError("it is an archive of several arrays")
+        return array
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"{name} is the path {str(path)!r}, which is no whole .npy file of numbers "
+            f"({error}). Write it again with np.save."
+        ) from error
+
+
+def _refuse_by_type(X, name):
+    """Refuse what holds samples, but not as rows that can be asked for by number."""
+    kind = type(X).__name__
+    torch = sys.modules.get("torch")
+    data = sys.modules.get("torch.utils.data")
+    if data is not None and isinstance(X, data.DataLoader):
+        raise TypeError(
+            f"{name} is a DataLoader, of which samples cannot be asked for by number. "
+            "Pass its dataset: loader.dataset."
+        )
+    is_dataset = data is not None and isinstance(X, data.Dataset)
+    if torch is not None and isinstance(X, torch.nn.Module):
+        raise TypeError(f"{name} is a {kind}; expected an array of samples.")
+    if inspect.isgenerator(X) or (
+        isinstance(X, collections.abc.Iterator) and not is_dataset
+    ):
+        raise TypeError(
+            f"{name} is a {kind}, which can be read only once. Pass np.stack(list(X))."
+        )
+    if isinstance(X, np.lib.npyio.NpzFile):
+        names = ", ".join(map(repr, X.files[:MAX_NAMED]))
+        raise TypeError(
+            f"{name} is an .npz file with the arrays {names}. Pass one of them: "
+            "file[name]."
+        )
+    module = type(X).__module__.partition(".")[0]
+    if module in ("h5py", "zarr") and not hasattr(X, "shape"):
+        raise TypeError(
+            f"{name} is a {kind} of {module}, which holds several arrays. Pass one of "
+            "them: X[name]."
+        )
+    if kind == "Dataset" and module == "xarray":
+        raise TypeError(
+            f"{name} is a Dataset of xarray, which holds several arrays. Pass one of "
+            "them: X[variable]."
+        )
+    if isinstance(X, collections.abc.Mapping) and not is_dataset:
+        names = ", ".join(repr(key) for key in list(X)[:MAX_NAMED])
+        raise TypeError(
+            f"{name} is a {kind} with the entries {names}. Pass the one that holds the "
+            "samples, or pandas.DataFrame(X) where the entries are columns."
+        )
+    if isinstance(X, (set, frozenset, bytes, bytearray)):
+        raise TypeError(f"{name} is {kind}; expected an array of samples.")
+    shape = getattr(X, "shape", None)
+    if isinstance(shape, tuple) and any(side != side for side in shape):
+        raise ValueError(
+            f"{name} is a {kind} of shape {shape}, whose length is not known. Call "
+            "X.compute_chunk_sizes() first."
+        )
+
+
+def _numpy_of_tensor(X, name):
+    torch = sys.modules["torch"]
+    if X.layout is not torch.strided:
+        kind = "jagged" if X.layout == torch.jagged else "sparse"
+        advice = "Pad it: X.to_padded_tensor(0)" if kind == "jagged" else "X.to_dense()"
+        raise TypeError(f"{name} is a {kind} tensor. Pass a dense one: {advice}.")
+    X = X.detach().cpu().resolve_conj().resolve_neg()
+    if X.is_quantized:
+        X = X.dequantize()
+    return X.float().numpy() if X.dtype == torch.bfloat16 else X.numpy()
+
+
+def _array_of_list(X, name):
+    """A list as an array; of arrays or images of one size, they are stacked."""
+    if not X:
+        return np.asarray(X)
+    if all(isinstance(item, (str, os.PathLike)) for item in X):
+        _refuse_texts(X, name)
+    first: Any = X[0][0] if isinstance(X[0], tuple) and X[0] else None
+    if (is_tensor(first) or isinstance(first, np.ndarray)) and first.ndim:
+        # What is taken of a dataset of samples with their classes.
+        X = [item[0] for item in X]
+    is_image = type(X[0]).__module__.startswith("PIL.")
+    if is_image or is_tensor(X[0]) or isinstance(X[0], np.ndarray):
+        X = [
+            _numpy_of_tensor(item, name) if is_tensor(item) else np.asanyarray(item)
+            for item in X
+        ]
+        _check_one_size(X, name)
+        masked = any(isinstance(item, np.ma.MaskedArray) for item in X)
+        return np.ma.stack(X) if masked else np.stack(X)
+    if isinstance(X[0], collections.abc.Mapping):
+        raise TypeError(
+            f"{name} is a list of {type(X[0]).__name__}. Make it a table first: "
+            "pandas.DataFrame(X)."
+        )
+    try:
+        return np.asarray(X)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        lengths = sorted({len(item) for item in X if hasattr(item, "__len__")})
+        if len(lengths) > 1:
+            raise ValueError(
+                f"{name} is a list whose samples have different sizes, such as "
+                f"{lengths[0]} and {lengths[1]} values. {ONE_SIZE}"
+            ) from error
+        return np.asarray(X, dtype=object)
+
+
+def _refuse_texts(X, name):
+    first = os.fspath(X[0])
+    if all(len(os.fspath(item)) == 1 for item in X):
+        raise ValueError(
+            f"{name} is a list of single letters, which is what a path becomes that is "
+            "passed to a search or a cross-validation: they take samples apart. Open "
+            "the file there: np.load(path, mmap_mode='r')."
+        )
+    raise ValueError(
+        f"{name} holds strings, such as {first!r}, but numbers are needed. If they are "
+        f"names of files: {IMAGES} Otherwise: {ENCODE}"
+    )
+
+
+def _check_one_size(items, name):
+    shapes = sorted({np.shape(item) for item in items})
+    if len(shapes) > 1:
+        raise ValueError(
+            f"{name} has samples of different sizes, such as {shapes[0]} and "
+            f"{shapes[1]}. {ONE_SIZE}"
+        )
+
+
+def _check_dtype(X, name):
+    kind = getattr(X.dtype, "kind", "")
+    if kind in "mM" and kind:
+        raise ValueError(f"{name} has dtype {X.dtype}. {DATES}")
+    if kind == "V":
+        raise ValueError(
+            f"{name} has dtype {X.dtype}: its rows are records. Pass a table of "
+            "numbers, for example by numpy.lib.recfunctions.structured_to_unstructured."
+        )
+    if kind in "USOT" and isinstance(X, np.ndarray) and X.size:
+        _check_cells(X.ravel(), name)
+
+
+def _check_cells(cells, name):
+    """Say what is wrong with the first cell that is no number."""
+    for cell in cells:
+        if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
+            raise ValueError(
+                f"{name} contains NaN or other missing values ({cell!r}). {MISSING}."
+            )
+        if isinstance(cell, (str, bytes)):
+            try:
+                float(cell)
+            except ValueError:
+                _refuse_cell_of_text(cell, name)
+        elif isinstance(cell, os.PathLike):
+            _refuse_cell_of_text(cell, name)
+        elif isinstance(
+            cell,
+            (datetime.date, datetime.time, datetime.timedelta),
+        ) or (isinstance(cell, np.generic) and cell.dtype.kind in "mM"):
+            raise ValueError(
+                f"{name} holds dates or durations, such as {cell!r}. {DATES}"
+            )
+        elif not isinstance(cell, (numbers.Number, np.generic)) and (
+            np.ndim(cell) or type(cell).__module__.startswith("PIL.")
+        ):
+            _check_one_size(map(np.asarray, cells), name)
+            raise ValueError(
+                f"{name} has cells that hold arrays, such as one of shape "
+                f"{np.shape(cell)}. {STACK}"
+            )
+
+
+def _refuse_cell_of_text(cell, name):
+    raise ValueError(
+        f"{name} holds strings, such as {str(os.fspath(cell))!r:.40} (could not "
+        f"convert string to float), but numbers are needed. {ENCODE} If they are names "
+        f"of files: {IMAGES}"
+    )
+
+
+def _values_of_series(X, series, name):
+    """The values of one column: samples only where they are arrays."""
+    _check_columns(series.to_frame(), name)
+    return np.asarray(X)
+
+
+def _check_columns(frame, name):
+    """Refuse columns that hold no numbers, by their names."""
+    dates, texts, lists = [], [], []
+    # One by one: names may be numbers.
+    for series in frame.iter_columns():
+        column, dtype = series.name, series.dtype
+        if dtype in (nw.Date, nw.Datetime, nw.Duration, nw.Time):
+            dates.append(column)
+        elif dtype in (nw.List, nw.Array, nw.Struct):
+            lists.append(column)
+        elif dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object, nw.Unknown):
+            cells = np.asarray(series.to_native(), dtype=object).tolist()
+            if any(isinstance(cell, str) for cell in cells):
+                texts.append(column)
+            else:
+                _check_cells(cells, f"column {column!r} of {name}")
+    for found, what, advice in (
+        (dates, "dates or durations", DATES),
+        (texts, "strings", ENCODE),
+        (lists, "arrays or lists in their cells", STACK),
+    ):
+        if found:
+            names = ", ".join(map(repr, found[:MAX_NAMED]))
+            names += ", ..." * (len(found) > MAX_NAMED)
+            verb = "column {} holds" if len(found) == 1 else "columns {} hold"
+            raise ValueError(
+                f"{name}: {verb.format(names)} {what}. {advice}"
+                + (f" {IMAGES}" if what == "strings" else "")
+            )
+
+
+def _without_sparse_columns(X):
+    """Make columns of pandas dense that scikit-learn would take for a sparse matrix."""
+    dense = X
+    for place, dtype in enumerate(getattr(X, "dtypes", ())):
+        if type(dtype).__name__ == "SparseDtype":
+            dense = dense.copy(deep=False) if dense is X else dense
+            dense.isetitem(place, X.iloc[:, place].sparse.to_dense())
+    return dense
+
+
+def _is_arrow(X):
+    return type(X).__module__.startswith("pyarrow")

@@ -1,0 +1,224 @@
+"""Shift and scale: from the units of the user to the range that networks work in."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from skdepict._data.rows import parts_of
+from skdepict._surroundings import warn
+
+# Squares of larger values would overflow.
+MAX_ABSOLUTE_VALUE = 1e150
+# Images that reach so many times further than all others have extreme values; of fewer
+# images than these nobody can tell.
+EXTREME = 16
+LEAST_IMAGES = 20
+# Images that span so much less than those of the fit are in other units.
+MUCH_NARROWER = 50
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The shift and the scale that bring data to the range networks work in.
+
+    Attributes
+    ----------
+    shift : float or ndarray of the shape of a sample
+        Subtracted first.
+    scale : float
+        Divided by, after the shift.
+    low, high : float or ndarray of shape (n_features,)
+        The range of the training data, of tables for each column.
+    clips : bool
+        Whether values beyond are taken for the ends of the range: a few images had
+        extreme ones.
+    constant : bool
+        Whether all samples of the training data are equal.
+    """
+
+    shift: float | np.ndarray
+    scale: float
+    low: float | np.ndarray = -math.inf
+    high: float | np.ndarray = math.inf
+    clips: bool = False
+    constant: bool = False
+
+    def apply(self, samples):
+        """Scale an array of samples; the result is float32."""
+        if self.clips:
+            samples = np.clip(samples, self.low, self.high)
+        # In float64 until the shift is gone, or large offsets would drown the data.
+        return ((samples.astype(np.float64) - self.shift) / self.scale).astype(
+            np.float32
+        )
+
+    def warn_of_other_range(self, low, high, n_samples, kind):
+        """Say so where samples are far outside of what training saw.
+
+        Parameters
+        ----------
+        low, high : ndarray of shape (n_features,)
+            Their range.
+        n_samples : int
+        kind : {"table", "image", "series"}
+        """
+        if self.clips:
+            low, high = (np.clip(end, self.low, self.high) for end in (low, high))
+        span = np.maximum(np.subtract(self.high, self.low), self.scale)
+        if kind != "table":
+            low, high = low.min(), high.max()
+            span = np.subtract(self.high, self.low)
+        far = (low < self.low - span) | (high > self.high + span)
+        # One image alone may be dark.
+        if kind == "image" and n_samples >= LEAST_IMAGES:
+            far |= 0 < float(high) - float(low) < span / MUCH_NARROWER
+        if np.isfinite(span).all() and np.any(far):
+            column = int(np.argmax(far))
+            where = f" in column {column}" if kind == "table" else ""
+            got, seen = (
+                " to ".join(f"{np.ravel(end)[column]:g}" for end in ends)
+                for ends in ((low, high), (self.low, self.high))
+            )
+            warn(
+                f"X has values from {got}{where}, but fit saw values from {seen}. Pass "
+                "samples in the units that fit had; results mean little otherwise."
+            )
+
+    def invert(self, samples):
+        """Undo `apply`; the result is float64."""
+        return samples.astype(np.float64) * self.scale + self.shift
+
+
+def fit_scaling(rows, layout, autoencoder, processes):
+    """Find the scaling of the training data.
+
+    Images are mapped linearly so that the smallest and the largest value of the whole
+    array become the ends of the network's `input_range`. Where few images alone reach
+    far beyond all others, as one with a hot pixel does, the ends are those of the
+    others, and what lies beyond is clipped. Table columns are centred
+    and, like all the values of series, divided by one common standard deviation: the
+    geometry of the data stays, as for KMeans.
+
+    Parameters
+    ----------
+    rows : ndarray or PartwiseRows of shape (n_samples, n_features)
+        The training data; read twice at most, part by part.
+    layout : Layout
+        What a sample is.
+    autoencoder : torch.nn.Module
+        Its `input_range`, by default (-1, 1), is for images.
+    processes : Processes
+        Each looks at its own share of the data.
+
+    Returns
+    -------
+    scaling : Scaling
+
+    Raises
+    ------
+    ValueError
+        If the values are too large to be scaled.
+
+    Warns
+    -----
+    UserWarning
+        If values are clipped.
+    """
+    axis = 0 if layout.kind == "table" else None
+    share = processes.share(len(rows))
+    first = rows[:1]
+
+    def measure():
+        varies, lows, highs = False, [], []
+        total = np.zeros(rows.shape[1] if axis == 0 else ())
+        for part in parts_of(rows, share):
+            chunk = rows[part]
+            varies = varies or bool(np.any(chunk != first))
+            # Of each column of a table, and of each image or series.
+            lows.append(chunk.min(axis=0 if axis == 0 else 1).astype(np.float64))
+            highs.append(chunk.max(axis=0 if axis == 0 else 1).astype(np.float64))
+            total = total + chunk.sum(axis=axis, dtype=np.float64)
+        if axis == 0:
+            return varies, np.min(lows, axis=0), np.max(highs, axis=0), total
+        return varies, np.concatenate(lows), np.concatenate(highs), total
+
+    varies, lows, highs, total = processes.each(measure)
+    constant = not processes.any(varies)
+    if axis == 0:
+        lows = -processes.max(torch.from_numpy(-lows)).numpy()
+        highs = processes.max(torch.from_numpy(highs)).numpy()
+    else:
+        lows, highs = (
+            processes.gather(torch.from_numpy(ends)).numpy() for ends in (lows, highs)
+        )
+    low, high = float(lows.min()), float(highs.max())
+    if not max(abs(low), abs(high)) < MAX_ABSOLUTE_VALUE:
+        raise ValueError(
+            f"X has values from {low:g} to {high:g}. Scale it to absolute values below "
+            f"{MAX_ABSOLUTE_VALUE:g}, and look for stray extreme values."
+        )
+    if layout.kind == "image":
+        ends = _range_of_most(lows, highs)
+        clips = ends != (low, high)
+        if clips:
+            beyond = int(np.sum((lows < ends[0]) | (highs > ends[1])))
+            warn(
+                f"{beyond} of {len(rows)} images have extreme values: X reaches from "
+                f"{low:g} to {high:g}, all other images from {ends[0]:g} to "
+                f"{ends[1]:g}. Values beyond that are clipped, or they would make all "
+                "others alike."
+            )
+        low, high = ends
+        start, stop = getattr(autoencoder, "input_range", (-1.0, 1.0))
+        scale = (high - low) / (stop - start) or 1.0
+        return Scaling(low - start * scale, scale, low, high, clips, constant)
+    total = processes.sum(torch.as_tensor(total)).numpy()
+    shift = total / (len(rows) if axis == 0 else rows.size)
+
+    def sum_of_squares():
+        return sum(
+            np.square(rows[part] - shift).sum() for part in parts_of(rows, share)
+        )
+
+    squares = processes.each(sum_of_squares)
+    squares = processes.sum(torch.tensor(squares, dtype=torch.float64)).item()
+    variance = squares / rows.size
+    if not constant and variance < np.finfo(np.float64).tiny:
+        raise ValueError(
+            f"X varies by less than {high - low:g}, too little to be scaled. Multiply "
+            "it by a large number."
+        )
+    if axis is None:
+        lows, highs = low, high
+    scale = 1.0 if constant else math.sqrt(variance)
+    return Scaling(shift, scale, lows, highs, constant=constant)
+
+
+def _range_of_most(lows, highs):
+    """The range of images, but for a few that reach far beyond it.
+
+    Parameters
+    ----------
+    lows, highs : ndarray of shape (n_images,)
+        The range of each image.
+
+    Returns
+    -------
+    low, high : float
+        Those of all but one in a hundred images on either side, or but one where there
+        are fewer, if all together reach so many times further that of 8 bits no 4 were
+        left; otherwise the range of all.
+    """
+    low, high = float(lows.min()), float(highs.max())
+    n_images = len(lows)
+    if n_images < LEAST_IMAGES:
+        return low, high
+    n_extreme = max(1, n_images // 100)
+    most_low = float(np.partition(lows, n_extreme)[n_extreme])
+    most_high = float(np.partition(highs, -1 - n_extreme)[-1 - n_extreme])
+    for ends in ((low, most_high), (most_low, high), (most_low, most_high)):
+        if 0 < EXTREME * (ends[1] - ends[0]) < high - low:
+            return ends
+    return low, high

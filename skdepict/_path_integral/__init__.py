@@ -1,0 +1,1 @@
+"""Agglomerative clustering by path integrals on graphs of neighbours; no torch."""

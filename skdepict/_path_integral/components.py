@@ -1,0 +1,224 @@
+"""Principal components, partly whitened, as coordinates for neighbour graphs."""
+
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.preprocessing import normalize
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skdepict._data.checks import as_samples
+from skdepict._data.partwise import in_memory
+from skdepict._surroundings import sklearn_defaults
+
+MIN_COMPONENTS_FOR_UNIT_LENGTH = 8
+# Above this many rows and columns an iterative solver is faster than a dense one.
+MAX_DENSE_SIDE = 1500
+# Eigenvalues of a covariance are wrong by about the precision times the largest of
+# them; deviations of fewer roots of the precision than this are rounding errors.
+LEAST_DEVIATION_IN_ROOTS = 10
+
+
+class WhitenedComponents(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Principal components, partly whitened, in rows of unit length.
+
+    Coordinates in which the nearest neighbours of images, tables and texts tend to be
+    of the same group. Each of the leading principal components is divided by a power
+    of its standard deviation, so that the few largest do not decide alone; then each
+    row is scaled to unit length, so that contrast does not count.
+
+    Parameters
+    ----------
+    n_components : int, default=50
+        The number of leading components, or as many as vary in smaller data.
+
+    whitening : float in [0, 1], default=0.6
+        Each component is divided by its standard deviation to this power: 0 keeps the
+        geometry of the data, 1 gives all components the same spread.
+
+    unit_length : bool or "auto", default="auto"
+        Whether rows are scaled to unit length. "auto" does so from 8 components on: in
+        few dimensions directions alone do not tell samples apart.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        The principal axes.
+
+    deviations_ : ndarray of shape (n_components,)
+        The standard deviation of the samples along each axis.
+
+    mean_ : ndarray of shape (n_features,)
+        What is subtracted from samples; zeros if the fit saw sparse data.
+
+    n_components_ : int
+        The number of components, at most `n_components`.
+
+    n_features_in_ : int
+        The number of features.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features seen in `fit`, if all were strings.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : With ``whiten=True``, the case whitening=1.
+    PathIntegralClustering : Uses these coordinates by default.
+
+    Notes
+    -----
+    Sparse data with more than `n_components` features is not centred, which would make
+    it dense: the components are then those of a truncated singular value decomposition.
+    The solvers draw no random numbers that matter: the same data give the same
+    components, up to rounding.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skdepict import WhitenedComponents
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> WhitenedComponents(n_components=20).fit_transform(X).shape
+    (1797, 20)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "whitening": [Interval(Real, 0, 1, closed="both")],
+        "unit_length": ["boolean", StrOptions({"auto"})],
+    }
+
+    def __init__(self, n_components=50, *, whitening=0.6, unit_length="auto"):
+        self.n_components = n_components
+        self.whitening = whitening
+        self.unit_length = unit_length
+
+    @sklearn_defaults()
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Find the components.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The data.
+
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        self : object
+            The fitted transformer.
+        """
+        X = self._validate(X, reset=True)
+        n_components = min(self.n_components, *X.shape)
+        if sparse.issparse(X) and min(X.shape) <= self.n_components:
+            X = X.toarray()
+        if sparse.issparse(X):
+            self.mean_ = np.zeros(X.shape[1], dtype=X.dtype)
+            scale = float(abs(X).max())
+            if scale == 0:
+                return self._without_variation(X)
+            solver = TruncatedSVD(n_components, algorithm="arpack", random_state=0)
+            deviations = solver.fit_transform(X / scale).std(axis=0)
+        else:
+            self.mean_ = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
+            scale = float(np.ptp(X, axis=0).max())
+            if scale == 0:
+                return self._without_variation(X)
+            centered = X - self.mean_
+            centered /= scale
+            solver = _dense_solver(X, n_components).fit(centered)
+            deviations = np.sqrt(solver.explained_variance_)
+        order = np.argsort(-deviations, kind="stable")
+        least = LEAST_DEVIATION_IN_ROOTS * np.sqrt(np.finfo(X.dtype).eps)
+        varies = deviations[order] > deviations.max() * least
+        # The largest stays in any case.
+        varies[0] = True
+        kept = order[varies]
+        self.components_ = solver.components_[kept]
+        self.deviations_ = deviations[kept].astype(np.float64) * scale
+        self.n_components_ = len(kept)
+        return self
+
+    def _without_variation(self, X):
+        """Nothing varies: one component of zeros."""
+        self.components_ = np.eye(1, X.shape[1], dtype=X.dtype)
+        self.deviations_ = np.zeros(1)
+        self.n_components_ = 1
+        return self
+
+    @sklearn_defaults()
+    def transform(self, X):
+        """Compute the coordinates of samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        coordinates : ndarray of shape (n_samples, n_components)
+            Rows of unit length, if `unit_length` says so; a sample at the mean stays
+            at zero.
+        """
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        scale = np.where(self.deviations_ > 0, self.deviations_, 1) ** self.whitening
+        axes = (self.components_ / scale[:, None]).T.astype(X.dtype)
+        if sparse.issparse(X):
+            coordinates = X @ axes - self.mean_.astype(X.dtype) @ axes
+        else:
+            coordinates = (X - self.mean_.astype(X.dtype)) @ axes
+        unit_length = self.unit_length
+        if unit_length == "auto":
+            unit_length = self.n_components_ >= MIN_COMPONENTS_FOR_UNIT_LENGTH
+        return normalize(coordinates, copy=False) if unit_length else coordinates
+
+    def _validate(self, X, reset):
+        return validate_data(
+            self,
+            X := in_memory(as_samples(X)),
+            reset=reset,
+            accept_sparse="csr",
+            dtype=float_dtypes(X),
+            ensure_min_samples=2 if reset else 1,
+        )
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def float_dtypes(X):
+    """What X may be computed in, first what it is turned into if it is neither.
+
+    Bytes and other integers that fit take no more than float32.
+    """
+    small = getattr(X, "dtype", None) in (np.uint8, np.int8, np.int16, np.uint16)
+    return [np.float32, np.float64] if small else [np.float64, np.float32]
+
+
+def _dense_solver(X, n_components):
+    if min(X.shape) > MAX_DENSE_SIDE and n_components < min(X.shape):
+        return PCA(n_components, svd_solver="arpack", random_state=0)
+    tall = X.shape[0] >= X.shape[1]
+    return PCA(n_components, svd_solver="covariance_eigh" if tall else "full")

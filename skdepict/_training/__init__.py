@@ -1,0 +1,1 @@
+"""The method of the paper: its phases, their steps and their equations."""

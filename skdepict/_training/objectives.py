@@ -1,0 +1,89 @@
+"""The terms of the DEPICT objective as pure functions of tensors.
+
+Dizaji et al., "Deep Clustering via Joint Convolutional Autoencoder Embedding and
+Relative Entropy Minimization", ICCV 2017, arXiv:1704.06327. With p_ik the prediction,
+q_ik the target distribution, u_k the prior and f_k the mean of q_ik over the samples,
+the objective is ::
+
+    KL(Q || P) + KL(f || u) + reconstruction
+
+It is minimised in turns: `target_distribution` sets Q with the network fixed, then
+stochastic gradients of `cross_entropy` and of a reconstruction loss move the network
+with Q fixed.
+"""
+
+import torch
+from torch.nn import functional
+
+TARGET_FORMS = ("square-root", "squared")
+
+
+def target_distribution(probabilities, prior, form, mass=None):
+    """The target distribution Q in closed form.
+
+    Leaving the rows' sums free but for their total, the objective KL(Q || P) +
+    KL(f || u) is least at q_ik proportional to p_ik sqrt(u_k / sum_j p_jk); dividing
+    each row by its sum is the projection back onto distributions that is nearest in
+    relative entropy. With a uniform prior this is equation 6 of the paper. The
+    "squared" form, which the authors' program uses, has sharper rows.
+
+    Parameters
+    ----------
+    probabilities : tensor of shape (n_samples, n_clusters)
+        The prediction P of the clean pathway; rows sum to 1.
+    prior : tensor of shape (n_clusters,)
+        Expected cluster frequencies u, positive, summing to 1.
+    form : {"square-root", "squared"}
+        ``p * sqrt(u / sum(p))`` or ``p**2 * u / sum(p)``, rows normalised.
+    mass : tensor of shape (n_clusters,), default=None
+        ``sum(p)`` over all samples, where `probabilities` are those of a part of them.
+
+    Returns
+    -------
+    targets : tensor of shape (n_samples, n_clusters)
+        Q; rows sum to 1.
+    """
+    # A cluster without any mass has p = 0 in its whole column: no division by zero.
+    mass = probabilities.sum(dim=0) if mass is None else mass
+    mass = mass.clamp_min(torch.finfo(probabilities.dtype).tiny)
+    if form == "square-root":
+        unnormalised = probabilities * (prior / mass).sqrt()
+    else:
+        unnormalised = probabilities.square() * (prior / mass)
+    return unnormalised / unnormalised.sum(dim=1, keepdim=True)
+
+
+def clustering_loss(targets, log_probabilities):
+    """KL(Q || P) in nats, averaged over the batch.
+
+    Parameters
+    ----------
+    targets : tensor of shape (batch_size, n_clusters)
+        Rows of Q, held fixed.
+    log_probabilities : tensor of shape (batch_size, n_clusters)
+        Logarithm of the noisy pathway's prediction P.
+
+    Returns
+    -------
+    loss : scalar tensor
+        Its gradient is that of the cross-entropy between Q and P.
+    """
+    return functional.kl_div(log_probabilities, targets, reduction="batchmean")
+
+
+def prior_divergence(frequencies, prior):
+    """KL(f || u) in nats: how far the sizes of the target clusters are from the prior.
+
+    Parameters
+    ----------
+    frequencies : tensor of shape (n_clusters,)
+        The mean f of the target distribution Q over the samples.
+    prior : tensor of shape (n_clusters,)
+        The prior cluster frequencies u.
+
+    Returns
+    -------
+    divergence : scalar tensor
+        Zero where the clusters have the prior's sizes.
+    """
+    return torch.xlogy(frequencies, frequencies / prior).sum()

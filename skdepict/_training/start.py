@@ -1,0 +1,300 @@
+"""From data to starting labels and starting softmax weights."""
+
+import copy
+import math
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy import sparse
+from scipy.special import rel_entr
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+
+from skdepict._path_integral.components import WhitenedComponents
+from skdepict._path_integral.copies import Copies
+from skdepict._path_integral.estimator import PathIntegralClustering
+from skdepict._path_integral.graph import nearest_neighbors
+from skdepict._path_integral.tree import most_even_cut
+from skdepict._surroundings import sklearn_defaults
+from skdepict._training.device_neighbors import device_neighbors
+from skdepict._training.settings import check_init_array
+from skdepict._training.streams import stream_seed
+
+# Which of these suits the data differs from one to the next, so all are tried.
+WHITENINGS = (0.0, 0.3, 0.6, 0.8, 1.0)
+# A tree may be cut at different heights, but no lower than at this many clusters for
+# each that is asked for, and only where that brings KL(f || u) down to this share: any
+# tree has a cut that is a little more even, and clusters need not be.
+PARTS_PER_CLUSTER = 1.25
+UNEVEN_HEIGHTS = 0.45
+# Starting labels of more samples than these are found on a random part of them: the
+# search for neighbours grows with the square.
+MAX_LABELLED = 50_000
+
+
+def labels_are_given(init):
+    """Whether a checked `init` is the label of each sample."""
+    return isinstance(init, np.ndarray) and init.ndim == 1
+
+
+def samples_to_label(init, n_samples, seed):
+    """Which samples get starting labels.
+
+    Parameters
+    ----------
+    init : str, estimator or ndarray
+        The parameter of `DEPICTClustering`.
+    n_samples : int
+    seed : int
+        Of the fit.
+
+    Returns
+    -------
+    members : ndarray of shape (n_members,) or None
+        A random part, in increasing order; None for all samples: where labels were
+        given, or where there are no more than `MAX_LABELLED`.
+    """
+    if labels_are_given(init) or n_samples <= MAX_LABELLED:
+        return None
+    generator = np.random.default_rng(stream_seed(seed, "members"))
+    return np.sort(generator.choice(n_samples, MAX_LABELLED, replace=False))
+
+
+def find_n_clusters(init, rows):
+    """The number of clusters, where the user leaves it open.
+
+    Parameters
+    ----------
+    init : str, estimator or array-like
+        Labels and centres tell the number themselves. For everything else it is what
+        `PathIntegralClustering` finds in the samples.
+    rows : ndarray of shape (n_samples, n_features)
+        The samples.
+
+    Returns
+    -------
+    n_clusters : int
+    """
+    if not isinstance(init, str) and not hasattr(init, "fit_predict"):
+        array = check_init_array(init)
+        return len(array) if array.ndim > 1 else max(int(array.max()) + 1, 1)
+    return PathIntegralClustering(n_clusters=None).fit(rows).n_clusters_
+
+
+def path_integral_labels(points, n_clusters, prior, device):
+    """The labels nearest to the prior among those of several graphs.
+
+    Agglomerative clustering by path integrals on components of the points, whitened to
+    several degrees. Of the labels that come out, those of the least KL(f || u) are
+    taken: the term of the objective that asks for no network. Where the prior is
+    uniform, a merge tree may also be cut where the sizes are most even, if that is much
+    nearer.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, n_features)
+    n_clusters : int
+        At most n_samples.
+    prior : ndarray of shape (n_clusters,)
+        Expected frequencies u of the clusters, in any order.
+    device : torch.device
+        Where neighbours are searched for: on CUDA, else by scikit-learn.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+        Values in 0 to n_clusters - 1.
+    divergence : float
+        Their KL(f || u).
+    """
+    if n_clusters == 1:
+        return np.zeros(len(points), dtype=np.intp), 0.0
+    uniform = np.allclose(prior, prior[0])
+    n_parts = math.ceil(PARTS_PER_CLUSTER * n_clusters) if uniform else n_clusters
+    n_parts = min(n_parts, len(points))
+    tree = PathIntegralClustering(n_parts)
+    fitted = WhitenedComponents().fit(points)
+    copies = Copies.of_rows(points)
+    points = points[copies.first]
+    tasks = []
+    for whitening in WHITENINGS:
+        components = copy.copy(fitted).set_params(whitening=whitening)
+        neighbors = None
+        if device.type == "cuda":
+            coordinates = components.transform(points)
+            neighbors = device_neighbors(coordinates, tree.n_neighbors, device)
+        tasks.append((clone(tree), components, points, copies, neighbors))
+    # As many at once as the user's joblib.parallel_config says: one by default.
+    candidates = Parallel()(
+        delayed(_labels_of_graph)(*task, n_clusters, prior) for task in tasks
+    )
+    divergence, labels = min(candidates, key=lambda candidate: candidate[0])
+    return labels, divergence
+
+
+@sklearn_defaults()
+def _labels_of_graph(tree, components, points, copies, neighbors, n_clusters, prior):
+    """The labels of one graph that are nearest to the prior, and how near they are."""
+    coordinates = components.transform(points)
+    if neighbors is None:
+        neighbors = nearest_neighbors(coordinates, tree.n_neighbors, "euclidean", None)
+    tree.grow(coordinates, copies, *neighbors)
+    labels = tree.cut(n_clusters)
+    divergence = size_divergence(sizes_of(labels, n_clusters), prior)
+    if not np.allclose(prior, prior[0]):
+        return divergence, labels
+    even = most_even_cut(tree.children_, tree.n_clusters, n_clusters)
+    even_divergence = size_divergence(sizes_of(even, n_clusters), prior)
+    if even_divergence < UNEVEN_HEIGHTS * divergence:
+        return even_divergence, even
+    return divergence, labels
+
+
+def sizes_of(labels, n_clusters):
+    """The number of samples of each label."""
+    return np.bincount(labels, minlength=n_clusters)
+
+
+def size_divergence(sizes, prior):
+    """KL(f || u) in nats of the sizes of clusters from a prior, whatever their order.
+
+    Parameters
+    ----------
+    sizes : ndarray of shape (n_clusters,)
+    prior : ndarray of shape (n_clusters,)
+
+    Returns
+    -------
+    divergence : float
+        0 where the clusters have the prior's sizes.
+    """
+    frequencies = sizes / sizes.sum()
+    return float(rel_entr(np.sort(frequencies), np.sort(prior)).sum())
+
+
+def initial_labels(init, n_clusters, rows, embedding, prior, random_state, device):
+    """Label the samples before the network does.
+
+    Parameters
+    ----------
+    init : {"path-integral", "kmeans"}, estimator or ndarray
+        A method's name, a scikit-learn clusterer, labels of shape (n_samples,) or
+        centres of shape (n_clusters, n_features).
+    n_clusters : int
+        The number of clusters.
+    rows : callable
+        Returns the scaled samples as an ndarray of shape (n_samples, n_features).
+        "path-integral" and centres work on these.
+    embedding : callable
+        Returns the embedding, an ndarray of shape (n_samples, embedding_dim). "kmeans"
+        and clusterers work on it.
+    prior : ndarray of shape (n_clusters,)
+        Expected frequencies of the clusters. "path-integral" is guided by it.
+    random_state : int
+        Seed of the method.
+    device : torch.device
+        Where "path-integral" searches for neighbours.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+        Values in 0 to n_clusters - 1.
+
+    Raises
+    ------
+    ValueError
+        If a given clusterer finds no cluster or more than n_clusters.
+    """
+    if isinstance(init, np.ndarray):
+        return init if init.ndim == 1 else _nearest_center(rows(), init)
+    if init == "path-integral":
+        return path_integral_labels(rows(), n_clusters, prior, device)[0]
+    if init == "kmeans":
+        clusterer = KMeans(n_clusters, n_init=10, random_state=random_state)
+        return clusterer.fit_predict(embedding())
+    return _clusterer_labels(init, n_clusters, embedding(), random_state)
+
+
+def _clusterer_labels(init, n_clusters, embedding, random_state):
+    clusterer = clone(init)
+    parameters = clusterer.get_params(deep=False)
+    for name in ("n_clusters", "n_components"):
+        if name in parameters:
+            clusterer.set_params(**{name: n_clusters})
+    if parameters.get("random_state", 0) is None:
+        clusterer.set_params(random_state=random_state)
+    found = clusterer.fit_predict(embedding)
+    names, labels = np.unique(found[found >= 0], return_inverse=True)
+    if not 1 <= len(names) <= n_clusters:
+        raise ValueError(
+            f"init={init!r} found {len(names)} clusters in the embedding, where "
+            f"n_clusters={n_clusters} is the most that can be used. Change its "
+            "parameters or n_clusters."
+        )
+    if np.all(found >= 0):
+        return labels
+    placed = np.full(len(found), -1)
+    placed[found >= 0] = labels
+    centers = class_means(embedding[found >= 0], labels, len(names))
+    placed[found < 0] = _nearest_center(embedding[found < 0], centers)
+    return placed
+
+
+def _nearest_center(points, centers):
+    return np.argmin(
+        (centers**2).sum(axis=1) - 2 * points.astype(np.float64) @ centers.T, axis=1
+    )
+
+
+def class_means(points, labels, n_clusters):
+    """The mean of the points of each label; NaN for a label that has none.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, n_dimensions)
+    labels : ndarray of shape (n_samples,)
+        Values in 0 to n_clusters - 1.
+    n_clusters : int
+
+    Returns
+    -------
+    means : ndarray of shape (n_clusters, n_dimensions)
+    """
+    return mean_of_sums(*class_sums(points, labels, n_clusters))
+
+
+def class_sums(points, labels, n_clusters):
+    """The sum, and the number, of the points of each label; as for `class_means`."""
+    places = labels, np.arange(len(labels))
+    members = sparse.csr_array(
+        (np.ones(len(labels), dtype=points.dtype), places),
+        shape=(n_clusters, len(labels)),
+    )
+    return members @ points, np.bincount(labels, minlength=n_clusters)
+
+
+def mean_of_sums(sums, counts):
+    """Sums over counts; NaN where nothing was counted."""
+    sums[counts == 0] = np.nan
+    return sums / np.maximum(counts, 1)[:, None].astype(sums.dtype)
+
+
+def order_by_prior(labels, prior):
+    """Rename labels so that larger clusters get the larger prior frequencies.
+
+    Which of the found clusters the first entry of a prior means cannot be known before
+    the clusters are; matching the orders of size is the choice of least divergence.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+    prior : ndarray of shape (n_clusters,)
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+    """
+    sizes = np.bincount(labels, minlength=len(prior))
+    new_names = np.empty(len(prior), dtype=labels.dtype)
+    new_names[np.argsort(-sizes, kind="stable")] = np.argsort(-prior, kind="stable")
+    return new_names[labels]

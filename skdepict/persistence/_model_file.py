@@ -1,0 +1,303 @@
+"""Fitted models as files that run no code when they are opened.
+
+A file is in the safetensors format: named arrays of numbers, and a header of JSON. In
+its metadata, under "skdepict", is a JSON text with everything that is no array. Nothing
+in it is pickled, so a stranger's file can be opened.
+"""
+
+import copy
+import json
+import math
+import os
+from typing import Any
+
+import numpy as np
+import torch
+
+from skdepict._data.layout import Layout
+from skdepict._data.paths import as_path, check_file
+from skdepict._data.samples import InputFormat
+from skdepict._data.scaling import Scaling
+from skdepict._surroundings import warn
+from skdepict.networks._build import construct, order_in_memory
+from skdepict.networks._model import ClusteringModel
+from skdepict.persistence._files import parse_json, write_whole
+from skdepict.persistence._identity import OF_THE_MACHINE
+
+VERSION = 2
+ARRAYS = ("labels_", "embedding_", "cluster_centers_")
+VALUES = (
+    "n_clusters_",
+    "n_iter_",
+    "n_rounds_",
+    "best_round_",
+    "converged_",
+    "history_",
+)
+MAX_DIMENSION = 2**31
+
+
+class ModelFileError(ValueError):
+    """A file is no model of this package, is damaged, or is of a newer version."""
+
+
+def save(model, path):
+    """Write a fitted model to one file.
+
+    The file is complete or it is not there: it is written beside its place and moved
+    there at the end.
+
+    Parameters
+    ----------
+    model : DEPICTClustering
+        Fitted, with one of the built-in networks or a module of your own.
+    path : str or Path
+        The file; replaced if it is there.
+
+    Raises
+    ------
+    NotFittedError
+        If the model has not been fitted.
+    ValueError
+        If `history_` is longer than `load` would parse, after some 30,000 epochs.
+
+    Warns
+    -----
+    UserWarning
+        If a parameter is an object that the file cannot hold, such as a clusterer given
+        as `init`. The model predicts without it; a new fit would take the default.
+    """
+    from safetensors.numpy import save as to_bytes
+    from sklearn.utils.validation import check_is_fitted
+
+    check_is_fitted(model)
+    path = as_path(path)
+    arrays = {name: getattr(model, name) for name in ARRAYS}
+    values = {name: getattr(model, name) for name in VALUES}
+    parameters: dict[str, Any] = {}
+    for name, value in model.get_params(deep=False).items():
+        if name in OF_THE_MACHINE:
+            continue
+        is_array = hasattr(value, "__array__") or isinstance(value, (list, tuple))
+        if name in ("init", "prior") and is_array:
+            value = np.asarray(value)
+        if isinstance(value, np.ndarray) and value.dtype.kind in "buif":
+            arrays[f"parameter {name}"] = value
+        elif name == "network" and not isinstance(value, str):
+            parameters[name] = None
+        elif _is_plain(value):
+            parameters[name] = _plain(value)
+        else:
+            warn(
+                f"{name}={value!r} is an object that {path} cannot hold. The model "
+                "will predict as it does, but a new fit of what is loaded would take "
+                f"the default {name}.",
+            )
+    # What set_output said, which scikit-learn keeps there.
+    if output := getattr(model, "_sklearn_output_config", None):
+        values["output"] = output
+    if hasattr(model, "feature_names_in_"):
+        values["feature_names_in_"] = model.feature_names_in_.tolist()
+    layout, scaling = model._input_format.layout, model._input_format.scaling
+    for end in ("shift", "low", "high"):
+        arrays[end] = np.asarray(getattr(scaling, end), dtype=np.float64)
+    content = {
+        "version": VERSION,
+        "parameters": parameters,
+        "values": _plain(values),
+        "sample_shape": _plain(model._input_format.sample_shape),
+        "layout": [layout.kind, _plain(layout.shape), layout.channels_last],
+        "scale": float(scaling.scale),
+        "clips": bool(scaling.clips),
+        "embedding_dim": model.network_.assignment.in_features,
+    }
+    for name, tensor in model.network_.state_dict().items():
+        arrays[f"network {name}"] = tensor.numpy(force=True)
+    arrays = {name: np.require(a, requirements="C") for name, a in arrays.items()}
+    text = json.dumps(content)
+    parse_json(text, arrays["shift"].size)  # What could not be opened is not written.
+    write_whole(path, to_bytes(arrays, metadata={"skdepict": text}))
+
+
+def read_model(path, network, estimator_class):
+    """Open what `save` has written; see `skdepict.load`.
+
+    Parameters
+    ----------
+    path : str or Path
+    network : torch.nn.Module or None
+    estimator_class : type
+        `DEPICTClustering`.
+
+    Returns
+    -------
+    model : DEPICTClustering
+    """
+    if isinstance(network, type):
+        raise TypeError(
+            f"network={network.__name__} is a class. Pass an instance of it: "
+            f"network={network.__name__}()."
+        )
+    path = check_file(path)
+    with path.open("rb"):
+        pass  # What cannot be read is no damaged file.
+    try:
+        content, arrays = _read(path)
+        return _restore(content, arrays, network, estimator_class)
+    except ModelFileError:
+        raise
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:
+        raise ModelFileError(
+            f"{os.fspath(path)} is damaged, or no file that DEPICTClustering.save has "
+            f"written ({type(error).__name__}: {error})."
+        ) from error
+
+
+def _read(path):
+    from safetensors import safe_open
+
+    with safe_open(os.fspath(path), framework="numpy") as file:
+        metadata = file.metadata() or {}
+        n_features = math.prod(file.get_slice("shift").get_shape())
+        content = parse_json(metadata["skdepict"], n_features)
+        version = content["version"]
+        if not isinstance(version, int) or version < 1:
+            raise ValueError(f"version {version!r}")
+        if version > VERSION:
+            raise ModelFileError(
+                f"{os.fspath(path)} has version {version} of the format; this release "
+                f"of skdepict reads up to version {VERSION}. Install a newer release."
+            )
+        names = file.keys()
+        return content, {name: file.get_tensor(name) for name in names}
+
+
+def _restore(content, arrays, network, estimator_class):
+    parameters = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in content["parameters"].items()
+        # Of earlier releases: a fit would write where a stranger says.
+        if name not in OF_THE_MACHINE
+    }
+    if not isinstance(parameters.get("network", "auto"), (str, type(None))):
+        raise ValueError(f"network {parameters['network']!r}")
+    own = parameters.get("network", "auto") is None
+    if own and network is None:
+        raise ModelFileError(
+            "The model was fitted with a module of its own as network. Pass that "
+            "module: load(path, network=MyNetwork())."
+        )
+    if own:
+        parameters["network"] = network
+    elif network is not None:
+        raise ModelFileError(
+            f"The model was fitted with network={parameters.get('network')!r}, not "
+            "with a module. Leave out the argument network."
+        )
+    for name in ("init", "prior"):
+        if f"parameter {name}" in arrays:
+            parameters[name] = arrays.pop(f"parameter {name}")
+    model = estimator_class(**parameters)
+    model._validate_params()
+
+    kind, shape, channels_last = content["layout"]
+    if kind not in ("table", "image", "series"):
+        raise ValueError(f"layout {kind!r}")
+    layout = Layout(kind, _shape(shape), bool(channels_last))
+    if content["version"] == 1:
+        arrays["low"] = np.full(arrays["shift"].shape, -np.inf)
+        arrays["high"] = -arrays["low"]
+    by_column = layout.kind == "table"
+    shift, low, high = (
+        arrays.pop(name).reshape(layout.n_features)
+        if by_column
+        else arrays.pop(name).reshape(()).item()
+        for name in ("shift", "low", "high")
+    )
+    scale, clips = float(content["scale"]), bool(content.get("clips", False))
+    scaling = Scaling(shift, scale, low, high, clips)
+    ordered = np.all(np.less_equal(low, high)) and np.all(np.isfinite(shift))
+    if not (np.isfinite(scale) and scale > 0 and ordered):
+        raise ValueError("the scaling is no scaling")
+    sample_shape = _shape(content["sample_shape"])
+    model._input_format = InputFormat(sample_shape, layout, scaling)
+    if layout.n_features != int(np.prod(sample_shape)):
+        raise ValueError("the shapes of samples disagree")
+
+    values = content["values"]
+    output = values.pop("output", {})
+    if output:
+        model.set_output(transform=output.get("transform"))
+    names = values.pop("feature_names_in_", None)
+    if names is not None:
+        model.feature_names_in_ = np.array(names, dtype=object)
+    for name in VALUES:
+        setattr(model, name, values[name])
+    model.n_features_in_ = layout.n_features
+    for name in ARRAYS:
+        setattr(model, name, arrays.pop(name))
+    n_samples, embedding_dim = model.embedding_.shape
+    if embedding_dim != content["embedding_dim"] or model.labels_.shape != (n_samples,):
+        raise ValueError("the shapes of labels_ and embedding_ disagree")
+    if not all(isinstance(record, dict) for record in model.history_):
+        raise ValueError("history_ is no list of epochs")
+    state = {
+        name.removeprefix("network "): torch.from_numpy(array)
+        for name, array in arrays.items()
+    }
+    model.network_ = _restore_network(
+        model.network, layout, content["embedding_dim"], model.n_clusters_, state
+    )
+    return model
+
+
+def _restore_network(network, layout, embedding_dim, n_clusters, state):
+    (embedding_dim,) = _shape([embedding_dim])
+    (n_clusters,) = _shape([n_clusters])
+    if state["assignment.weight"].shape != (n_clusters, embedding_dim):
+        raise ValueError("the shapes of the softmax layer disagree")
+    if not isinstance(network, str):
+        own = copy.deepcopy(network).float().cpu()
+        restored = ClusteringModel(own, embedding_dim, n_clusters)
+        try:
+            restored.load_state_dict(state)
+        except RuntimeError as error:
+            raise ModelFileError(
+                f"The network that was passed, a {type(network).__name__}, has other "
+                "weights than the one that the model was fitted with. Pass a module of "
+                f"the same class, made with the same arguments. ({error})"
+            ) from error
+        return restored.eval()
+    # Without memory, until it is known that the weights in the file have these shapes.
+    with torch.device("meta"):
+        autoencoder = construct(network, layout, embedding_dim)
+    restored = ClusteringModel(autoencoder, embedding_dim, n_clusters)
+    restored.load_state_dict(state, assign=True)
+    order_in_memory(restored.autoencoder.float(), layout)
+    return restored.eval()
+
+
+def _shape(values):
+    """Positive integers of a sensible size, as a tuple."""
+    for value in values:
+        if type(value) is not int or not 0 < value < MAX_DIMENSION:
+            raise ValueError(f"{value!r} is no number of anything")
+    return tuple(values)
+
+
+def _is_plain(value):
+    plain = (str, bool, int, float, np.number, np.bool_, type(None))
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return isinstance(value, plain)
+
+
+def _plain(value):
+    """The same of Python's own types, as JSON has them."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, (np.number, np.bool_)) else value

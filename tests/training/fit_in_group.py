@@ -1,0 +1,111 @@
+"""Fit digits in each process of a group, as torchrun starts them; see test_processes.
+
+Arguments: what to do, where to write.
+"""
+
+import os
+import signal
+import sys
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+from sklearn.cluster import DBSCAN
+from torch import distributed
+
+from skdepict import DEPICTClustering
+from skdepict._training import progress, start, step
+from skdepict._training.callbacks import FitEvents
+from skdepict.benchmark.data import load
+
+
+def kill_in_epoch(number, mark):
+    """Die at the beginning of an epoch, and leave a file that says so."""
+    begin_epoch = FitEvents.begin_epoch
+    count = []
+
+    def begin_or_die(events):
+        count.append(1)
+        if len(count) == number:
+            with open(mark, "x"):
+                os.kill(os.getpid(), signal.SIGKILL)
+        begin_epoch(events)
+
+    FitEvents.begin_epoch = begin_or_die
+
+
+def main():
+    task, folder = sys.argv[1:]
+    torch.set_num_threads(1)
+    if "RANK" in os.environ:
+        distributed.init_process_group()  # With what serves this machine.
+    rank = int(os.environ.get("RANK", 0))
+    X, _ = load(f"{folder}/digits.npz", "all")
+    parameters = {"random_state": 0, "fit_epochs": 20, "max_iter": 4}
+    if task == "exact":
+        # Without noise, in single precision, only the order of sums may differ.
+        parameters |= {"dropout": 0.0, "affine_noise": False, "elastic_noise": False}
+        parameters |= {"fit_epochs": 1, "max_iter": 1, "learning_rate": 1e-3}
+        step.training_precision = lambda device: nullcontext()
+    elif task == "part":
+        start.MAX_LABELLED = 1000
+        # It takes little to have another round or not.
+        parameters["max_rounds"] = 1
+    elif task == "pretrain":
+        parameters |= {"dropout": 0.0, "affine_noise": False, "elastic_noise": False}
+        parameters |= {"pretrain_epochs": 2, "fit_epochs": 1, "max_iter": 0}
+        step.training_precision = lambda device: nullcontext()
+        step._without_mean_gradient = lambda embedding: embedding
+    elif task == "given":
+        parameters |= {"init": np.arange(len(X)) % 10, "fit_epochs": 1, "max_iter": 1}
+    elif task == "batchnorm":
+        parameters |= {"network": "sigmoid_conv", "init": "kmeans"}
+        parameters |= {"fit_epochs": 1, "max_iter": 1}
+        X = X[:200]
+    elif task == "different":
+        X = X[rank:]
+    elif task == "shards":
+        X = X[200 * rank : 200 * rank + 200]
+    elif task == "failing":
+        # Finds more clusters than it was asked for.
+        parameters["init"] = DBSCAN(eps=1e-9, min_samples=1)
+    elif task == "interrupted" and rank == 0:
+        begin_epoch = FitEvents.begin_epoch
+        count = []
+
+        def interrupt(events):
+            count.append(1)
+            if len(count) == 3:
+                raise KeyboardInterrupt
+            begin_epoch(events)
+
+        FitEvents.begin_epoch = interrupt
+    elif task == "resumed":
+        parameters |= {"dropout": 0.0, "affine_noise": False, "elastic_noise": False}
+        parameters |= {"fit_epochs": 3, "max_iter": 3, "learning_rate": 1e-3}
+        parameters |= {"checkpoint_dir": f"{folder}/checkpoints", "max_rounds": 1}
+        step.training_precision = lambda device: nullcontext()
+        progress.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+        if rank == 1 and not os.path.exists(f"{folder}/killed"):
+            kill_in_epoch(5, f"{folder}/killed")
+    elif task == "killed" and rank == 1:
+
+        def die(events):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        FitEvents.begin_epoch = die
+
+    model = DEPICTClustering(10, **parameters).fit(X)
+    state = {name: value.numpy() for name, value in model.network_.state_dict().items()}
+    np.savez(
+        f"{folder}/{task}_{os.environ.get('WORLD_SIZE', 1)}_{rank}.npz",
+        labels_of_the_fit=model.labels_,
+        embedding_of_the_fit=model.embedding_,
+        predicted=model.predict(X),
+        losses_of_the_fit=[record["loss"] for record in model.history_],
+        **state,
+    )
+
+
+if __name__ == "__main__":
+    main()

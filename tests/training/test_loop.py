@@ -1,0 +1,422 @@
+"""Rounds, and the end of the joint phase."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from skdepict import DEPICTClustering
+from skdepict._training import loop, rounds
+from skdepict._training.average import WeightAverage
+from skdepict._training.callbacks import FitEvents
+from tests.conftest import load_real, quick
+
+
+def offer(monkeypatch, labels, divergence):
+    """Have the graph of the embedding give these labels, and count how often."""
+    asked = []
+
+    def path_integral_labels(points, n_clusters, prior, device):
+        asked.append(points.shape)
+        return labels, divergence
+
+    monkeypatch.setattr(rounds, "path_integral_labels", path_integral_labels)
+    return asked
+
+
+def test_labels_nearer_to_the_prior_start_another_round(monkeypatch, few_digits):
+    images, y = few_digits
+    asked = offer(monkeypatch, y, 0.0)
+    model = quick(10).fit(images)
+    assert (model.n_rounds_, model.n_iter_, len(asked)) == (2, 4, 1)
+    assert asked[0] == model.embedding_.shape
+    assert [record["round"] for record in model.history_] == [1] * 22 + [2] * 22
+    phases = [record["phase"] for record in model.history_]
+    assert phases == (["initialise"] * 20 + ["joint"] * 2) * 2
+    # The second round has learned what it was given.
+    assert np.mean(model.labels_ == y) > 0.9
+    assert quick(10, max_rounds=5).fit(images).n_rounds_ == 5
+
+
+def test_no_other_round_where_there_is_no_reason_for_it(monkeypatch, few_digits):
+    images, y = few_digits
+    asked = offer(monkeypatch, y, 10.0)
+    assert quick(10).fit(images).n_rounds_ == 1
+    assert len(asked) == 1
+    assert quick(10, max_rounds=1).fit(images).n_rounds_ == 1
+    assert quick(10, init=y).fit(images).n_rounds_ == 1
+    assert quick(10, init="kmeans").fit(images).n_rounds_ == 1
+    assert len(asked) == 1
+
+
+def test_many_points_get_a_graph_only_where_a_part_of_them_gives_hope(
+    monkeypatch, few_digits
+):
+    images, y = few_digits
+    monkeypatch.setattr(rounds, "MAX_SCREENED", 100)
+    asked = offer(monkeypatch, y, 10.0)
+    assert quick(10).fit(images).n_rounds_ == 1
+    assert asked == [(100, 64)]
+    asked = offer(monkeypatch, y, 0.0)
+    assert quick(10).fit(images).n_rounds_ == 2
+    assert asked == [(100, 64), (300, 64)]
+
+
+def test_a_round_that_leads_away_from_the_prior_is_undone(monkeypatch, few_digits):
+    images, _ = few_digits
+    expected = quick(10, max_rounds=1).fit(images)
+    offer(monkeypatch, np.arange(300) // 200, 0.0)
+    model = quick(10).fit(images)
+    assert (model.n_rounds_, model.best_round_) == (2, 1)
+    np.testing.assert_array_equal(model.labels_, expected.labels_)
+    np.testing.assert_array_equal(model.embedding_, expected.embedding_)
+
+
+def drift(monkeypatch, divergences):
+    """Have KL(f || u) take these values, and keep the weights that Q comes from."""
+    weights = []
+    original = loop.Trainer._target_distribution
+
+    def target_distribution(trainer, average):
+        with average.applied():
+            weights.append(copy.deepcopy(trainer.model.state_dict()))
+        return original(trainer, average)
+
+    values = iter(divergences)
+    monkeypatch.setattr(loop.Trainer, "_target_distribution", target_distribution)
+    monkeypatch.setattr(
+        loop, "prior_divergence", lambda *args: torch.tensor(next(values))
+    )
+    return weights
+
+
+def test_joint_phase_ends_at_drifting_sizes_and_goes_back(monkeypatch, few_digits):
+    images, y = few_digits
+    values = [0.010, 0.009, 0.008, 0.0115, 0.0118, 0.02, 0.03]
+    weights = drift(monkeypatch, values)
+    model = quick(10, init=y, max_iter=6).fit(images)
+    # 1.4 * 0.008 + 0.0005 = 0.0117
+    assert model.n_iter_ == 4
+    assert not model.converged_
+    for name, value in model.network_.state_dict().items():
+        assert torch.equal(value, weights[2][name])
+    assert not torch.equal(
+        weights[4]["assignment.weight"], weights[2]["assignment.weight"]
+    )
+
+
+def test_joint_phase_goes_on_without_early_stopping(monkeypatch, few_digits):
+    images, y = few_digits
+    weights = drift(monkeypatch, [0.01, 0.02, 0.04, 0.08])
+    model = quick(10, init=y, max_iter=3, early_stopping=False).fit(images)
+    assert model.n_iter_ == 3
+    for name, value in model.network_.state_dict().items():
+        assert torch.equal(value, weights[-1][name])
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_targets_come_from_an_average_of_the_weights(decay, monkeypatch, few_digits):
+    """Against the recursion written out, on the weights after each step."""
+    images, y = few_digits
+    steps = []
+    weights = drift(monkeypatch, [0.01] * 3)
+    original = torch.optim.Adam.step
+
+    def step(optimizer, *args):
+        result = original(optimizer, *args)
+        steps.append([p.detach().clone() for p in optimizer.param_groups[0]["params"]])
+        return result
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    quick(10, init=y, fit_epochs=0, max_iter=2, average_decay=decay).fit(images)
+    average = list(weights[0].values())
+    n_batches = len(steps) // 2
+    for epoch in range(2):
+        for current in steps[epoch * n_batches : (epoch + 1) * n_batches]:
+            average = [
+                decay * mean + (1 - decay) * value
+                for mean, value in zip(average, current, strict=True)
+            ]
+        for mean, value in zip(average, weights[epoch + 1].values(), strict=True):
+            torch.testing.assert_close(mean, value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Clusters")
+def test_published_configuration_can_be_fitted_and_overridden(few_digits):
+    model = DEPICTClustering.as_published(10, random_state=0)
+    init = model.init
+    assert (init.n_clusters, init.metric) == (10, "euclidean")
+    changed = {
+        "embedding_dim": 10,
+        "target": "square-root",
+        "max_rounds": 1,
+        "pretrain_epochs": 50,
+        "fit_epochs": 20,
+        "max_iter": 50,
+        "average_decay": 0.0,
+        "early_stopping": False,
+        "reconstruction_weight": 1.0,
+        "affine_noise": False,
+        "elastic_noise": False,
+        "learning_rate": 1e-4,
+        "schedule": "constant",
+        "batch_size": 100,
+        "init": init,
+    }
+    default = DEPICTClustering(10, random_state=0)
+    assert model.get_params(deep=False) == default.get_params() | changed
+    model.set_params(pretrain_epochs=5, fit_epochs=5, max_iter=3)
+    model.fit(few_digits[0])
+    assert model.n_iter_ <= 3
+    assert model.history_[0]["reconstruction"] > 0
+    assert DEPICTClustering.as_published(3, dropout=0.2).dropout == 0.2
+
+
+def test_published_configuration_needs_a_number():
+    with pytest.raises(ValueError, match="as_published needs the number of clusters"):
+        DEPICTClustering.as_published("auto")
+
+
+class Remembering(nn.Module):
+    """A module that keeps a result of its last forward pass, so cannot be copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.down = nn.utils.parametrizations.spectral_norm(nn.Linear(64, 8))
+        self.norm = nn.BatchNorm1d(8)
+        self.up = nn.Linear(8, 64)
+
+    def encode(self, x, corrupt):
+        self.last = torch.tanh(self.norm(self.down(corrupt(x))))
+        return [self.last]
+
+    def decode(self, embedding):
+        return [self.up(embedding)]
+
+
+def test_modules_that_cannot_be_copied_once_used_can_be_trained(few_digits):
+    images, y = few_digits
+    rows = images.reshape(300, -1)
+    model = quick(10, network=Remembering(), init=y).fit(rows)
+    np.testing.assert_array_equal(model.predict(rows), model.labels_)
+
+
+def test_statistics_of_batches_are_averaged_like_weights():
+    module = nn.BatchNorm1d(3)
+    average = WeightAverage(module, 0.5)
+    module.running_mean.fill_(4.0)
+    average.update()
+    with average.applied():
+        assert torch.equal(module.running_mean, torch.full((3,), 2.0))
+        assert torch.equal(module.weight, torch.ones(3))
+    assert torch.equal(module.running_mean, torch.full((3,), 4.0))
+    earlier = average.copy()
+    average.update()
+    average.restore(earlier)
+    average.apply()
+    assert torch.equal(module.running_mean, torch.full((3,), 2.0))
+
+
+class Watch:
+    """A callback that keeps the labels that a stop would give, and may stop."""
+
+    def __init__(self, images, stop_at=None):
+        self.images, self.stop_at, self.labels, self.n_epochs = images, stop_at, [], 0
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        if context.task_name != "epoch":
+            return False
+        self.n_epochs += 1
+        x = torch.from_numpy(self.images).float()[:, None] / 8 - 1
+        model = fitted_estimator.network_
+        with torch.no_grad():
+            self.labels.append(model.assignment(model.embed(x)).argmax(dim=1).numpy())
+        return self.n_epochs == self.stop_at
+
+
+def test_callbacks_see_the_model_that_would_be_returned(few_digits):
+    images, y = few_digits
+    watch = Watch(images)
+    model = quick(10, init=y, average_decay=0.9).set_callbacks(watch).fit(images)
+    np.testing.assert_array_equal(watch.labels[-1], model.labels_)
+
+
+def test_a_callback_that_stops_the_joint_phase_ends_the_rounds(monkeypatch, few_digits):
+    images, y = few_digits
+    offer(monkeypatch, y, 0.0)
+    model = quick(10).set_callbacks(Watch(images, stop_at=21)).fit(images)
+    assert (model.n_rounds_, model.n_iter_) == (1, 1)
+
+
+def interrupt_epoch(monkeypatch, number):
+    """Raise KeyboardInterrupt in this epoch of the fit, counted from 1."""
+    original = FitEvents.begin_epoch
+    count = []
+
+    def begin_epoch(events):
+        count.append(1)
+        if len(count) == number:
+            raise KeyboardInterrupt
+        return original(events)
+
+    monkeypatch.setattr(FitEvents, "begin_epoch", begin_epoch)
+
+
+@pytest.mark.parametrize("number", [24, 43])
+def test_an_interrupted_round_does_not_replace_a_whole_one(
+    number, monkeypatch, few_digits
+):
+    images, y = few_digits
+    expected = quick(10, max_rounds=1).fit(images)
+    offer(monkeypatch, y, 0.0)
+    interrupt_epoch(monkeypatch, number)
+    model = quick(10)
+    with pytest.raises(KeyboardInterrupt, match="interrupted"):
+        model.fit(images)
+    assert (model.n_rounds_, model.best_round_) == (2, 1)
+    assert not model.converged_
+    np.testing.assert_array_equal(model.embedding_, expected.embedding_)
+
+
+def test_an_interrupt_between_rounds_keeps_the_first(monkeypatch, few_digits):
+    images, _ = few_digits
+    expected = quick(10, max_rounds=1, tol=1.0).fit(images)
+    assert expected.converged_
+
+    def path_integral_labels(points, n_clusters, prior, device):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rounds, "path_integral_labels", path_integral_labels)
+    model = quick(10, tol=1.0)
+    with pytest.raises(KeyboardInterrupt, match="interrupted"):
+        model.fit(images)
+    assert not model.converged_
+    np.testing.assert_array_equal(model.labels_, expected.labels_)
+
+
+def test_no_graph_of_the_embedding_where_it_could_not_win(monkeypatch, few_digits):
+    asked = offer(monkeypatch, few_digits[1], 0.0)
+    monkeypatch.setattr(loop, "size_divergence", lambda *args: 5e-4)
+    assert quick(10).fit(few_digits[0]).n_rounds_ == 1
+    assert not asked
+
+
+def test_pretraining_does_not_collapse():
+    """On large images most of which is background, at the default learning rate."""
+    images, _ = load_real("mnist_full")
+    images = images[-1500:]
+    model = quick(10, init="kmeans", pretrain_epochs=10, fit_epochs=1).fit(images)
+    losses = [r["loss"] for r in model.history_ if r["phase"] == "pretrain"]
+    assert losses[-1] < 0.4 * losses[0]
+    assert model.embedding_.std(axis=0).mean() > 0.1
+    assert len(np.unique(model.labels_)) == 10
+
+
+class Constant(nn.Module):
+    """A network that places all samples at one point."""
+
+    def __init__(self):
+        super().__init__()
+        self.center = nn.Parameter(torch.zeros(1, 4))
+        self.up = nn.Linear(4, 64)
+
+    def encode(self, x, corrupt):
+        return [self.center.expand(len(x), 4)]
+
+    def decode(self, embedding):
+        return [self.up(embedding)]
+
+
+def test_a_collapse_is_never_a_result(few_digits):
+    images, y = few_digits
+    with pytest.raises(FloatingPointError, match="collapsed to one point"):
+        quick(10, network=Constant(), init=y).fit(images.reshape(300, -1))
+
+
+class InPlace(nn.Module):
+    """A module that changes its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Linear(64, 8), nn.Linear(8, 64)
+
+    def encode(self, x, corrupt):
+        return [torch.tanh(self.down(corrupt(x).relu_().sub_(0.1)))]
+
+    def decode(self, embedding):
+        return [self.up(embedding)]
+
+
+@pytest.mark.filterwarnings("ignore:Clusters")
+def test_modules_may_change_their_input_in_place(few_digits):
+    rows = few_digits[0][:192].reshape(192, -1)
+    kept = rows.copy()
+    model = quick(
+        10, network=InPlace(), init=few_digits[1][:192], dropout=0.0, pretrain_epochs=2
+    ).fit(rows)
+    np.testing.assert_array_equal(model.predict(rows), model.labels_)
+    np.testing.assert_array_equal(rows, kept)
+
+
+class Counter(TorchDispatchMode):
+    """Counts the operations by which the host waits for a device.
+
+    Copies to the processor cannot be seen where everything is there already; on CUDA
+    they are counted by torch itself, in the test below.
+    """
+
+    WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero")
+
+    def __init__(self):
+        super().__init__()
+        self.waits = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        by_mask = "index" in func.__name__ and any(
+            tensor is not None and tensor.dtype == torch.bool
+            for indices in args[1:2]
+            if isinstance(indices, (list, tuple))
+            for tensor in indices
+        )
+        self.waits += by_mask or func.__name__.partition(".")[0] in self.WAITING
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("parameters", [{}, {"reconstruction_weight": 1.0}])
+def test_within_an_epoch_nothing_waits_for_the_device(parameters, few_digits):
+    images, y = few_digits
+    waits = []
+    for batch_size in (32, 300):
+        model = quick(10, init=y, batch_size=batch_size, **parameters)
+        with Counter() as counter:
+            model.fit(images)
+        waits.append(counter.waits)
+    assert waits[0] == waits[1] > 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_the_waits_do_not_grow_with_the_batches(few_digits):
+    images, y = few_digits
+    waits = []
+    for batch_size in (32, 300):
+        model = quick(10, init=y, batch_size=batch_size)
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            with pytest.warns(UserWarning, match="synchroniz") as caught:
+                model.fit(images)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        waits.append(sum("synchroniz" in str(w.message) for w in caught))
+    assert waits[0] == waits[1] > 0

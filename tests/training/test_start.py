@@ -1,0 +1,270 @@
+"""Starting labels."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import NearestNeighbors
+
+from skdepict import PathIntegralClustering, WhitenedComponents
+from skdepict._path_integral.tree import children_of_edges, most_even_cut
+from skdepict._training import start
+from skdepict._training.device_neighbors import device_neighbors
+from skdepict._training.start import (
+    class_means,
+    order_by_prior,
+    path_integral_labels,
+    size_divergence,
+    sizes_of,
+)
+from tests.conftest import quick
+
+
+def labels_of(init, blobs, **parameters):
+    X, y = blobs
+    model = quick(3, init=init, fit_epochs=30, max_iter=0, **parameters).fit(X)
+    return adjusted_rand_score(y, model.labels_)
+
+
+@pytest.mark.parametrize(
+    "init",
+    [
+        "path-integral",
+        "kmeans",
+        KMeans(n_clusters=7, n_init=3),
+        AgglomerativeClustering(),
+        GaussianMixture(),
+        DBSCAN(eps=1.5),
+    ],
+    ids=str,
+)
+def test_every_init_finds_well_separated_blobs(init, blobs):
+    assert labels_of(init, blobs, pretrain_epochs=5) > 0.9
+
+
+def test_given_clusterer_is_not_changed(blobs):
+    clusterer = KMeans(n_clusters=7)
+    labels_of(clusterer, blobs)
+    assert clusterer.n_clusters == 7
+    assert clusterer.random_state is None
+    assert not hasattr(clusterer, "labels_")
+
+
+def test_clusterer_with_too_many_clusters_is_refused(blobs):
+    with pytest.raises(ValueError, match=r"found \d+ clusters in the embedding, where"):
+        labels_of(DBSCAN(eps=1e-6, min_samples=1), blobs)
+
+
+def test_labels_are_learned_with_their_names(blobs):
+    X, y = blobs
+    model = quick(3, init=y, fit_epochs=30, max_iter=0).fit(X)
+    np.testing.assert_array_equal(model.labels_, y)
+
+
+def test_centers_are_in_the_units_of_X(blobs):
+    X, y = blobs
+    centers = np.stack([X[y == k].mean(axis=0) for k in range(3)])
+    model = quick(3, init=centers * 5 + 7, fit_epochs=30, max_iter=0).fit(X * 5 + 7)
+    np.testing.assert_array_equal(model.labels_, y)
+
+
+def test_centers_may_be_images(digits):
+    images, y = digits[0][:600], digits[1][:600]
+    centers = np.stack([images[y == k].mean(axis=0) for k in range(10)])
+    model = quick(10, init=centers, fit_epochs=20, max_iter=0).fit(images)
+    assert np.mean(model.labels_ == y) > 0.85
+
+
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        (np.zeros(5, dtype=int), "5 labels, but X has 200 samples"),
+        (np.full(200, 3), "Pass integers from 0 to n_clusters - 1 = 2"),
+        (np.full(200, -1), "Pass integers from 0"),
+        (np.full(200, 0.5), "Pass integers from 0"),
+        (np.zeros((3, 4)), r"array of shape \(3, 4\)"),
+        (np.zeros((2, 10)), r"centres of shape \(3, 10\)"),
+        (np.full(200, np.nan), "contains NaN"),
+        ("k-means", "The 'init' parameter"),
+        (7, "The 'init' parameter"),
+    ],
+)
+def test_init_that_does_not_fit_is_refused(init, message, blobs):
+    with pytest.raises(ValueError, match=message):
+        quick(3, init=init).fit(blobs[0])
+
+
+@given(labels=st.lists(st.integers(0, 4), min_size=5, max_size=60))
+def test_class_means_equal_the_slow_ones(labels):
+    labels = np.array(labels)
+    points = np.random.default_rng(0).normal(size=(len(labels), 3))
+    means = class_means(points, labels, 5)
+    for k in range(5):
+        if np.any(labels == k):
+            np.testing.assert_allclose(means[k], points[labels == k].mean(axis=0))
+        else:
+            assert np.all(np.isnan(means[k]))
+
+
+@given(
+    labels=st.lists(st.integers(0, 3), min_size=1, max_size=60),
+    seed=st.integers(0, 100),
+)
+def test_order_by_prior_renames_and_ranks(labels, seed):
+    labels = np.array(labels)
+    prior = np.random.default_rng(seed).dirichlet(np.ones(4))
+    renamed = order_by_prior(labels, prior)
+    assert adjusted_rand_score(labels, renamed) == 1.0
+    sizes = np.bincount(renamed, minlength=4)
+    assert np.all(np.diff(sizes[np.argsort(-prior)]) <= 0)
+
+
+def test_number_of_clusters_is_found_when_asked_for(blobs):
+    X, y = blobs
+    model = quick("auto").fit(X)
+    assert model.n_clusters_ == 3
+    assert model.predict_proba(X).shape == (200, 3)
+    assert adjusted_rand_score(y, model.labels_) > 0.9
+    assert quick("auto", init="kmeans", pretrain_epochs=5).fit(X).n_clusters_ == 3
+
+
+def test_given_labels_and_centers_tell_the_number_of_clusters(blobs):
+    X, y = blobs
+    assert quick("auto", init=y.tolist()).fit(X).n_clusters_ == 3
+    assert quick("auto", init=y.astype(float)).fit(X).n_clusters_ == 3
+    centers = np.stack([X[y == k].mean(axis=0) for k in range(3)])
+    assert quick("auto", init=centers).fit(X).n_clusters_ == 3
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"prior": [0.5, 0.5]}, r"n_clusters='auto'. Pass n_clusters=len\(prior\)"),
+        ({"init": np.full(200, 0.5)}, "Pass integers from 0"),
+        ({"init": np.zeros(5, dtype=int)}, "5 labels, but X has 200 samples"),
+        ({"init": np.full(200, -3)}, "Pass integers from 0"),
+        ({"init": []}, "array"),
+    ],
+)
+def test_number_of_clusters_that_cannot_be_found_is_refused(parameters, message, blobs):
+    with pytest.raises(ValueError, match=message):
+        quick("auto", **parameters).fit(blobs[0])
+
+
+def test_fitted_model_can_be_cloned_with_the_number_still_open(blobs):
+    model = quick("auto").fit(blobs[0])
+    assert clone(model).n_clusters == model.n_clusters == "auto"
+
+
+def all_cuts(children, n_parts, n_clusters):
+    """Sizes of the clusters of every cut, slowly: all that joins the last parts."""
+    n_samples = len(children) + 1
+    counts = dict.fromkeys(range(n_samples), 1)
+    for node, (a, b) in enumerate(children.tolist(), start=n_samples):
+        counts[node] = counts[a] + counts[b]
+    whole = frozenset([2 * n_samples - 2])
+    cuts, found = [whole], {whole}
+    for cut in cuts:
+        for node in cut:
+            if node >= 2 * n_samples - n_parts:
+                finer = cut - {node} | set(children[node - n_samples].tolist())
+                if finer not in found:
+                    found.add(finer)
+                    cuts.append(finer)
+    return [[counts[node] for node in cut] for cut in cuts if len(cut) == n_clusters]
+
+
+@given(seed=st.integers(0, 10_000), n_samples=st.integers(3, 14), data=st.data())
+def test_most_even_cut_is_the_best_of_all_cuts(seed, n_samples, data):
+    n_parts = data.draw(st.integers(1, n_samples))
+    n_clusters = data.draw(st.integers(1, n_parts))
+    rng = np.random.default_rng(seed)
+    edges = np.array([(rng.integers(i + 1), i + 1) for i in range(n_samples - 1)])
+    children = children_of_edges(rng.permutation(edges))
+    labels = most_even_cut(children, n_parts, n_clusters)
+    sizes = np.bincount(labels)
+    assert len(sizes) == n_clusters
+    assert np.all(np.diff(sizes) <= 0)
+    cuts = [sorted(cut) for cut in all_cuts(children, n_parts, n_clusters)]
+    assert sorted(sizes) in cuts
+
+    def divergence(cut):
+        frequencies = np.array(cut) / n_samples
+        return np.sum(frequencies * np.log(frequencies * n_clusters))
+
+    assert divergence(sizes) == pytest.approx(min(map(divergence, cuts)), abs=1e-12)
+
+
+def divergence_of(labels, prior):
+    return size_divergence(sizes_of(labels, len(prior)), prior)
+
+
+def test_size_divergence_compares_sizes_whatever_their_names():
+    labels = np.repeat([0, 1, 2], [10, 60, 30])
+    assert divergence_of(labels, np.array([0.3, 0.1, 0.6])) == pytest.approx(0.0)
+    expected = 0.6 * np.log(1.8) + 0.3 * np.log(0.9) + 0.1 * np.log(0.3)
+    assert divergence_of(labels, np.full(3, 1 / 3)) == pytest.approx(expected)
+    assert divergence_of(np.zeros(5, dtype=int), np.full(2, 0.5)) == pytest.approx(
+        np.log(2)
+    )
+
+
+@pytest.mark.parametrize("skew", [0.0, 0.2])
+def test_starting_labels_are_the_nearest_to_the_prior_of_all_graphs(skew, few_digits):
+    rows = few_digits[0].reshape(300, -1)
+    prior = np.exp(-skew * np.arange(10))
+    prior /= prior.sum()
+    divergences = []
+    for whitening in (0.0, 0.3, 0.6, 0.8, 1.0):
+        coordinates = WhitenedComponents(whitening=whitening).fit_transform(rows)
+        labels = PathIntegralClustering(10, metric="euclidean").fit_predict(coordinates)
+        divergences.append(divergence_of(labels, prior))
+    labels, divergence = path_integral_labels(rows, 10, prior, torch.device("cpu"))
+    assert divergence == pytest.approx(divergence_of(labels, prior))
+    assert len(np.unique(labels)) == 10
+    if skew:
+        assert divergence == pytest.approx(min(divergences))
+    else:
+        # The trees may also be cut at different heights.
+        assert divergence <= min(divergences)
+
+
+@pytest.mark.parametrize("block_entries", [1, 5000, 2**25])
+def test_neighbors_on_the_device_are_those_of_scikit_learn(block_entries, few_digits):
+    rows = WhitenedComponents().fit_transform(few_digits[0].reshape(300, -1))
+    expected = NearestNeighbors(n_neighbors=20).fit(rows).kneighbors()
+    found = device_neighbors(rows, 20, torch.device("cpu"), block_entries)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-6)
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
+def test_neighbors_on_the_device_of_few_and_of_equal_samples():
+    cpu = torch.device("cpu")
+    distances, indices = device_neighbors(np.array([[0.0], [3.0], [4.0]]), 20, cpu)
+    assert indices.tolist() == [[1, 2], [2, 0], [1, 0]]
+    assert distances.tolist() == [[3.0, 4.0], [1.0, 3.0], [1.0, 4.0]]
+    distances, indices = device_neighbors(np.full((5, 2), 1e6), 2, cpu)
+    assert not distances.any()
+    assert all(sample not in row for sample, row in enumerate(indices))
+
+
+def test_starting_labels_do_not_depend_on_the_device(monkeypatch, few_digits):
+    asked = []
+
+    def on_the_processor(points, n_neighbors, device):
+        asked.append(device.type)
+        return device_neighbors(points, n_neighbors, torch.device("cpu"))
+
+    monkeypatch.setattr(start, "device_neighbors", on_the_processor)
+    rows, prior = few_digits[0].reshape(300, -1), np.full(10, 0.1)
+    on_cuda, on_cpu = (
+        path_integral_labels(rows, 10, prior, torch.device(name))[0]
+        for name in ("cuda", "cpu")
+    )
+    np.testing.assert_array_equal(on_cuda, on_cpu)
+    assert asked == ["cuda"] * 5
