@@ -23,7 +23,7 @@ from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from skdepict import DEPICTClustering
 from skdepict.metrics import SCORERS, clustering_accuracy
 
-GRID = {"n_clusters": [5, 8, 10, 12, 15], "affine_noise": [True, False]}
+GRID = {"n_clusters": [5, 8, 10, 12, 15], "distortion": [True, False]}
 N_SAMPLES = 2000
 
 

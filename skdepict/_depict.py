@@ -1,7 +1,6 @@
 """The public estimator: parameters, validation and methods."""
 
 import copy
-import math
 import os
 from contextlib import ExitStack
 from functools import cache
@@ -10,24 +9,36 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClusterMixin, _fit_context
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+    _fit_context,
+)
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from skdepict._data.layout import find_layout
-from skdepict._data.rows import check_rows, fingerprint_of_rows
+from skdepict._data.rows import check_rows, fingerprint_of_rows, float_dtype
 from skdepict._data.samples import InputFormat, Samples
 from skdepict._data.scaling import fit_scaling
-from skdepict._path_integral.estimator import PathIntegralClustering
-from skdepict._prediction import PredictionMixin, float_dtype
 from skdepict._surroundings import module_generators, own_surroundings, restored, warn
 from skdepict._training.callbacks import FitEvents
-from skdepict._training.loop import Trainer
-from skdepict._training.objectives import TARGET_FORMS
+from skdepict._training.loop import Training
 from skdepict._training.processes import Processes
-from skdepict._training.settings import SCHEDULES, Plan, check_init, check_prior
+from skdepict._training.progress import check_values
+from skdepict._training.settings import (
+    ALGORITHMS,
+    DEFAULT_EMBEDDING_DIM,
+    Settings,
+    check_init,
+    check_prior,
+    published,
+)
 from skdepict._training.start import (
     class_means,
     find_n_clusters,
@@ -36,26 +47,23 @@ from skdepict._training.start import (
 )
 from skdepict._training.streams import stream_seed
 from skdepict.networks._build import build_autoencoder
-from skdepict.networks._model import ClusteringModel, assign, embed_all
+from skdepict.networks._device import resolve_device
+from skdepict.networks._inference import (
+    assign,
+    assign_all,
+    decode_all,
+    embed_all,
+    of_parts,
+)
+from skdepict.networks._model import ClusteringModel
 from skdepict.persistence._checkpoint import Checkpoints
 from skdepict.persistence._identity import identify
-from skdepict.persistence._model_file import read_model
-
-# Fewer steps of gradient descent than these teach a phase too little: small data take
-# more epochs, and so do many clusters.
-MIN_FIT_STEPS = 800
-FIT_STEPS_PER_CLUSTER = 25
-MIN_JOINT_STEPS = 1280
-FIT_EPOCHS = 12
-JOINT_EPOCHS = 20
-# To bound the time that large data take; but Q has to be renewed a few times.
-MAX_JOINT_STEPS = 12_000
-MIN_JOINT_EPOCHS = 4
-DEFAULT_EMBEDDING_DIM = 64
+from skdepict.persistence._model_file import read_model, save
 
 
 class DEPICTClustering(
-    PredictionMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
     CallbackSupportMixin,
     ClusterMixin,
     BaseEstimator,
@@ -71,6 +79,11 @@ class DEPICTClustering(
     (starting labels are found and the network learns them) and "joint" (target
     distribution and network improve each other). The last two are repeated when the
     embedding shows better starting labels.
+
+    Few users set more than `n_clusters`. Of the other parameters, `image_shape` to
+    `embedding_dim` describe the model, `init` to `pretrain_epochs` where training
+    starts, `algorithm` to `batch_size` training itself, and `device` to `verbose` how
+    it runs.
 
     Parameters
     ----------
@@ -127,18 +140,24 @@ class DEPICTClustering(
         is uniform. Unless `init` is an array, clusters are numbered so that the largest
         found has the largest frequency, and so on down. Not with n_clusters="auto".
 
-    target : {"squared", "square-root"}, default="squared"
-        The form of the target distribution Q. "square-root" is equation 6 of the
-        paper, "squared" the sharper one of the authors' program.
-
-    max_rounds : int, default=2
-        How often the phases "initialise" and "joint" may be run. With
-        init="path-integral", the embedding is clustered by path integrals too, once it
-        is trained; labels whose sizes are nearer to the prior than those of the network
-        are what the next round starts from. There is no next round if they are not.
-
     pretrain_epochs : int, default=0
         Epochs of the autoencoder alone.
+
+    algorithm : {"stabilised", "paper", "program"}, default="stabilised"
+        How the network is trained.
+
+        - "stabilised": the sharper of the two forms of the target distribution Q, from
+          a moving average of the weights (0.99 of it stays in a step), which also is
+          the fitted model; a learning rate that in each phase climbs to its peak for a
+          quarter of the steps and falls to zero along half a cosine; an end of the
+          joint phase, and a way back to its best epoch, where the cluster sizes drift
+          away from the prior; and a second round of the phases "initialise" and
+          "joint" where the embedding, clustered by path integrals, shows labels whose
+          sizes are nearer to the prior than those of the network. That needs
+          init="path-integral".
+        - "paper": none of this, and Q of equation 6 [1]_.
+        - "program": as "paper", with the sharper form of Q, which the program of the
+          paper's authors uses.
 
     fit_epochs : int, default=None
         Epochs of learning the starting labels, in each round. By default 12, and more
@@ -153,16 +172,6 @@ class DEPICTClustering(
         The joint phase has converged when the mean squared change of Q from one epoch
         to the next falls below this, from its second quarter on.
 
-    average_decay : float, default=0.99
-        Q comes from an exponential moving average of the weights in the joint phase,
-        with this decay a step, in [0, 1), and so does the fitted model. 0 is no
-        average.
-
-    early_stopping : bool, default=True
-        Whether to end a joint phase in which the cluster sizes drift away from the
-        prior, when KL(f || u) has grown to 1.4 times its least value and 0.0005 more,
-        and to go back to the epoch in which it was least.
-
     reconstruction_weight : float, default=0.0
         The weight of the reconstruction loss in the joint objective.
 
@@ -170,20 +179,14 @@ class DEPICTClustering(
         The share of the inputs and of the hidden units that the noisy pathway drops,
         in [0, 1).
 
-    affine_noise : bool, default=True
-        Whether the noisy pathway sees images rotated (up to 10 degrees), shifted (10 %
-        of the side) and scaled (10 %) at random. No effect on tables and series.
-
-    elastic_noise : bool, default=True
-        Whether the noisy pathway sees images bent at random: the points of a 4x4 grid
-        move by up to 8 % of the side. No effect on tables and series.
+    distortion : bool, default=True
+        Whether the noisy pathway sees images distorted at random: rotated by up to 10
+        degrees, shifted by up to 10 % of the side, scaled by up to 10 %, and bent, with
+        the points of a 4x4 grid moved by up to 8 % of the side. No effect on tables and
+        series.
 
     learning_rate : float, default=4e-3
         The peak of Adam's learning rate.
-
-    schedule : {"one-cycle", "constant"}, default="one-cycle"
-        Whether in each phase the learning rate climbs to its peak for a quarter of the
-        steps and falls to zero along half a cosine, or always is at its peak.
 
     batch_size : int, default=256
         Samples per step of gradient descent. Small data sets take smaller batches,
@@ -196,10 +199,11 @@ class DEPICTClustering(
         so that a model fitted on one device can be used on another.
 
     checkpoint_dir : str or path-like, default=None
-        Folder in which the fit keeps, on its way, what it needs to go on after it was
-        killed: the same call, with the same parameters and data, then continues where
-        it was, to the same labels as without the pause. Written at the end of each
-        phase and every few seconds; removed at the end. Many fits can have one folder.
+        Folder in which the fit keeps what it needs to be resumed after it was killed:
+        the same call, with the same parameters and data, then continues where it was,
+        to the same labels as without the pause. Written at the end of each phase, and
+        as often as takes 5 % of the time; removed at the end. Many fits can have one
+        folder.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the weights, the noise and the order of the batches. An int gives the
@@ -311,20 +315,15 @@ class DEPICTClustering(
             "array-like",
         ],
         "prior": ["array-like", None],
-        "target": [StrOptions(set(TARGET_FORMS))],
-        "max_rounds": [Interval(Integral, 1, None, closed="left")],
         "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],
+        "algorithm": [StrOptions(set(ALGORITHMS))],
         "fit_epochs": [Interval(Integral, 0, None, closed="left"), None],
         "max_iter": [Interval(Integral, 0, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "average_decay": [Interval(Real, 0, 1, closed="left")],
-        "early_stopping": ["boolean"],
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "affine_noise": ["boolean"],
-        "elastic_noise": ["boolean"],
+        "distortion": ["boolean"],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "schedule": [StrOptions(set(SCHEDULES))],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],
         "checkpoint_dir": [str, os.PathLike, None],
@@ -341,20 +340,15 @@ class DEPICTClustering(
         embedding_dim=None,
         init="path-integral",
         prior=None,
-        target="squared",
-        max_rounds=2,
         pretrain_epochs=0,
+        algorithm="stabilised",
         fit_epochs=None,
         max_iter=None,
         tol=1e-7,
-        average_decay=0.99,
-        early_stopping=True,
         reconstruction_weight=0.0,
         dropout=0.1,
-        affine_noise=True,
-        elastic_noise=True,
+        distortion=True,
         learning_rate=4e-3,
-        schedule="one-cycle",
         batch_size=256,
         device="auto",
         checkpoint_dir=None,
@@ -367,20 +361,15 @@ class DEPICTClustering(
         self.embedding_dim = embedding_dim
         self.init = init
         self.prior = prior
-        self.target = target
-        self.max_rounds = max_rounds
         self.pretrain_epochs = pretrain_epochs
+        self.algorithm = algorithm
         self.fit_epochs = fit_epochs
         self.max_iter = max_iter
         self.tol = tol
-        self.average_decay = average_decay
-        self.early_stopping = early_stopping
         self.reconstruction_weight = reconstruction_weight
         self.dropout = dropout
-        self.affine_noise = affine_noise
-        self.elastic_noise = elastic_noise
+        self.distortion = distortion
         self.learning_rate = learning_rate
-        self.schedule = schedule
         self.batch_size = batch_size
         self.device = device
         self.checkpoint_dir = checkpoint_dir
@@ -392,16 +381,15 @@ class DEPICTClustering(
         """The method as its paper describes it, without what this package adds.
 
         As many units in the embedding as clusters; an autoencoder trained at first,
-        whose embedding is clustered by path integrals on one graph; Q of equation 6
-        from the weights as they are; dropout as the only noise; the reconstruction loss
+        whose embedding is clustered by path integrals on one graph;
+        ``algorithm="paper"``; dropout as the only noise; the reconstruction loss
         throughout; Adam at 1e-4 in batches of 100; an end when Q changes by less than
         1e-7. The numbers of epochs are ours: the authors' program pretrains for up to
         4000 epochs, until held-out images have not got better for 100, and then learns
         and improves the labels for as long as it takes, which would be days on a CPU.
-        It also uses the "squared" form of Q, where the paper has the square root. What
-        stays of this package: the graph's weights and its rule for small groups (see
-        :class:`PathIntegralClustering`), smaller batches on fewer than 1600 samples,
-        and no end in the first quarter of the joint phase.
+        What stays of this package: the graph's weights and its rule for small groups
+        (see :class:`PathIntegralClustering`), smaller batches on fewer than 1600
+        samples, and no end in the first quarter of the joint phase.
 
         Parameters
         ----------
@@ -426,7 +414,7 @@ class DEPICTClustering(
                 "as_published needs the number of clusters, which the paper's network "
                 "has as many units for. Pass n_clusters=10, for example."
             )
-        return cls(n_clusters, **(_published(n_clusters) | parameters))
+        return cls(n_clusters, **(published(n_clusters) | parameters))
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
@@ -478,49 +466,97 @@ class DEPICTClustering(
                 restored(generators.values()),
                 ExitStack() as held,
             ):
-                outcome = self._fit(X, y, device, generators, held)
+                progress = self._fit(X, y, device, generators, held)
         except BaseException:
             self._pop_fitted_attributes()
             self.__dict__.update(earlier)
             raise
         # Whatever called this must end too: a search would take the model for whole.
-        if outcome.interrupted:
+        if progress.interrupted:
             raise KeyboardInterrupt(
-                f"The fit was interrupted after {len(outcome.history)} epochs. The "
+                f"The fit was interrupted after {len(progress.history)} epochs. The "
                 "model can be used as it is; fit again for a better one."
             )
         return self
 
     def _fit(self, X, y, device, generators, held):
+        """Fit on a device, within surroundings of our own; returns the progress."""
         rows, sample_shape = check_rows(self, X)
         layout = find_layout((len(rows), *sample_shape), self.image_shape, self.network)
-        n_clusters, init = self.n_clusters, self.init
         processes = Processes(device)
         fingerprint = cache(lambda: fingerprint_of_rows(rows))
         processes.check_alike(rows, fingerprint)
-        checkpoints = saved = None
-        if self.checkpoint_dir is not None:
-            # Before a seed is drawn, which moves a RandomState on.
-            identity = processes.from_first(
-                lambda: identify(self, fingerprint(), device)
-            )
-            checkpoints = Checkpoints(self.checkpoint_dir, identity)
+        checkpoints, saved = self._open_checkpoint(fingerprint, processes, device, held)
+        seed = self._draw_seed(saved, processes)
+        n_clusters = self._check_n_clusters(rows, seed, processes)
+        prior = check_prior(self.prior, n_clusters)
+        init = check_init(self.init, len(rows), n_clusters, sample_shape)
+        for generator in generators.values():
+            generator.manual_seed(stream_seed(seed, "module", processes.rank))
+        model = self._build_model(
+            rows, sample_shape, layout, n_clusters, seed, processes
+        )
+        if isinstance(init, np.ndarray) and init.ndim > 1:
+            init = self._input_format.scaled_rows(init)
+        settings = self._settings(
+            layout, len(rows), n_clusters, init=init, prior=prior, seed=seed
+        )
+        samples = Samples(rows, self._input_format, device, processes.share(len(rows)))
+        labelled = self._labelled(rows, samples, settings, processes)
+        training = Training(
+            model.to(device),
+            samples,
+            labelled,
+            settings,
+            processes,
+            generators,
+            checkpoints,
+        )
+        training.resume(saved)
+        n_phases = (self.pretrain_epochs > 0) + 2 * settings.max_rounds
+        events = FitEvents(self, X, y, n_phases, lambda: fitted_so_far(training))
+        training.run(events)
+        self._keep(training, processes, samples, float_dtype(rows))
+        if not training.progress.interrupted:
+            self._warn_of_empty_clusters()
+            events.end()
+            if checkpoints is not None and processes.rank == 0:
+                checkpoints.remove()
+        return training.progress
 
-            def hold_and_read():
-                held.enter_context(checkpoints.held())
-                return checkpoints.read()
+    def _open_checkpoint(self, fingerprint, processes, device, held):
+        """Hold this fit's checkpoint until the end; returns it and what it has."""
+        if self.checkpoint_dir is None:
+            return None, None
+        # Before a seed is drawn, which moves a RandomState on.
+        identity = processes.from_first(lambda: identify(self, fingerprint(), device))
+        checkpoints = Checkpoints(self.checkpoint_dir, identity)
 
-            saved = processes.from_first(hold_and_read)
+        def hold_and_read():
+            held.enter_context(checkpoints.held())
+            return checkpoints.read(check_values)
+
+        return checkpoints, processes.from_first(hold_and_read)
+
+    def _draw_seed(self, saved, processes):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         if saved is not None:
             seed = saved[0]["seed"]
-        seed = processes.from_first(lambda: seed)
+        return processes.from_first(lambda: seed)
+
+    def _check_n_clusters(self, rows, seed, processes):
+        """The number of clusters, which the samples tell if nobody else does."""
+        n_clusters = self.n_clusters
         if n_clusters == "auto":
-            check_prior(self.prior, n_clusters)
+            if self.prior is not None:
+                raise ValueError(
+                    "A prior was given with n_clusters='auto'. Pass "
+                    "n_clusters=len(prior), or no prior."
+                )
             members = samples_to_label(None, len(rows), seed)
             n_clusters = processes.from_first(
                 lambda: find_n_clusters(
-                    init, rows[:] if members is None else rows[members]
+                    self.init, rows[:] if members is None else rows[members]
                 )
             )
         if len(rows) < n_clusters:
@@ -528,15 +564,15 @@ class DEPICTClustering(
                 f"n_samples={len(rows)} should be >= n_clusters={n_clusters}. "
                 "Pass more samples or ask for fewer clusters."
             )
-        prior = check_prior(self.prior, n_clusters)
-        init = check_init(init, len(rows), n_clusters, sample_shape)
-        for generator in generators.values():
-            generator.manual_seed(stream_seed(seed, "module", processes.rank))
+        return n_clusters
+
+    def _build_model(self, rows, sample_shape, layout, n_clusters, seed, processes):
+        """The network, alike in all processes, and how samples reach it."""
+        embedding_dim = self.embedding_dim
+        if embedding_dim is None:
+            embedding_dim = max(DEFAULT_EMBEDDING_DIM, n_clusters)
         autoencoder, embedding_dim = build_autoencoder(
-            self.network,
-            layout,
-            self._embedding_dim(n_clusters),
-            stream_seed(seed, "weights"),
+            self.network, layout, embedding_dim, stream_seed(seed, "weights")
         )
         scaling = fit_scaling(rows, layout, autoencoder, processes)
         if n_clusters > 1 and scaling.constant:
@@ -545,43 +581,40 @@ class DEPICTClustering(
                 f"n_clusters={n_clusters} clusters apart by. Check how X was made."
             )
         self._input_format = InputFormat(sample_shape, layout, scaling)
-        if isinstance(init, np.ndarray) and init.ndim > 1:
-            init = self._input_format.scaled_rows(init)
-
-        model = ClusteringModel(autoencoder, embedding_dim, n_clusters).to(device)
+        model = ClusteringModel(autoencoder, embedding_dim, n_clusters)
         processes.start_alike(model)
-        plan = self._plan(len(rows), n_clusters, init, prior, seed, layout)
-        samples = Samples(rows, self._input_format, device, processes.share(len(rows)))
-        labelled = samples
-        apart = plan.members is not None or processes.size > 1
-        if apart and processes.rank == 0 and not labels_are_given(init):
-            chosen = rows if plan.members is None else rows[plan.members]
-            labelled = Samples(chosen, self._input_format, device)
-        trainer = Trainer(
-            model, samples, labelled, plan, processes, generators, checkpoints, saved
-        )
-        n_phases = (self.pretrain_epochs > 0) + 2 * self.max_rounds
-        events = FitEvents(self, X, y, n_phases, lambda: fitted_so_far(trainer))
-        outcome = trainer.run(events)
+        return model
 
-        self.n_clusters_ = n_clusters
+    def _settings(self, layout, n_samples, n_clusters, **found):
+        members = samples_to_label(found["init"], n_samples, found["seed"])
+        parameters = self.get_params(deep=False)
+        return Settings.of(parameters, layout, n_samples, n_clusters, members, **found)
+
+    def _labelled(self, rows, samples, settings, processes):
+        """The samples that get starting labels; the first process looks at them."""
+        members = settings.members
+        apart = members is not None or processes.size > 1
+        if not apart or processes.rank > 0 or labels_are_given(settings.init):
+            return samples
+        chosen = rows if members is None else rows[members]
+        return Samples(chosen, self._input_format, samples.device)
+
+    def _keep(self, training, processes, samples, dtype):
+        """Set the fitted attributes."""
+        model, progress = training.model, training.progress
+        self.n_clusters_ = model.assignment.out_features
         self.network_ = model
-        self.history_ = outcome.history
-        self.n_rounds_ = outcome.n_rounds
-        self.best_round_ = outcome.best_round
-        self.n_iter_ = outcome.n_iter
-        self.converged_ = outcome.converged
+        self.history_ = progress.history
+        self.n_rounds_ = progress.round
+        self.best_round_ = progress.best.get("round", progress.round)
+        self.n_iter_ = progress.n_iter
+        self.converged_ = progress.converged
         embedding = processes.gather(embed_all(model, samples))
         self.labels_ = assign(model, embedding).argmax(dim=1).numpy()
-        self.embedding_ = embedding.numpy().astype(float_dtype(rows), copy=False)
-        self.cluster_centers_ = class_means(self.embedding_, self.labels_, n_clusters)
-        if outcome.interrupted:
-            return outcome
-        self._warn_of_empty_clusters()
-        events.end()
-        if checkpoints is not None and processes.rank == 0:
-            checkpoints.remove()
-        return outcome
+        self.embedding_ = embedding.numpy().astype(dtype, copy=False)
+        self.cluster_centers_ = class_means(
+            self.embedding_, self.labels_, self.n_clusters_
+        )
 
     def fit_transform(self, X, y=None):
         """Cluster X and return its embedding.
@@ -601,6 +634,155 @@ class DEPICTClustering(
         """
         return self.fit(X, y).embedding_
 
+    def predict(self, X):
+        """Predict the cluster of each sample.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape and in the units that `fit` saw, or their flattened
+            rows.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The most probable cluster of each sample.
+        """
+        return self._of_parts(X, _labels, np.int64)
+
+    def predict_proba(self, X):
+        """Predict the probability of each cluster for each sample.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape and in the units that `fit` saw, or their flattened
+            rows.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_clusters)
+            Rows sum to 1; the largest entry of a row is at its label.
+        """
+        return self._of_parts(X, assign_all)
+
+    def transform(self, X):
+        """Embed samples.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape and in the units that `fit` saw, or their flattened
+            rows.
+
+        Returns
+        -------
+        embedding : ndarray of shape (n_samples, embedding_dim)
+            The clean pathway's embedding. The row of a sample does not depend on the
+            other samples it is passed with.
+        """
+        return self._of_parts(X, embed_all)
+
+    def inverse_transform(self, X):
+        """Decode embeddings into samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, embedding_dim)
+            Embeddings, such as `transform` returns or `cluster_centers_`.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, ...)
+            Samples in the units and the shape that `fit` saw. The decoder learns to
+            reconstruct only where `pretrain_epochs` or `reconstruction_weight` is
+            positive.
+        """
+        check_is_fitted(self)
+        embedding = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        if embedding.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has {embedding.shape[1]} columns, but the embedding of this "
+                f"{type(self).__name__} has {self._n_features_out}. Pass what "
+                "transform returned."
+            )
+        device = self._resolve_device()
+        with own_surroundings(device):
+            decoded = decode_all(
+                self.network_.to(device),
+                torch.as_tensor(embedding, dtype=torch.float32, device=device),
+                self._input_format.layout.n_features,
+            )
+        return self._input_format.restore(decoded.cpu().numpy()).astype(embedding.dtype)
+
+    def score(self, X, y=None):
+        """How sure the model is of where it puts X.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape and in the units that `fit` saw, or their flattened
+            rows.
+
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        score : float
+            Mean log-probability of the samples' clusters: 0 if all are certain, below
+            otherwise. Compare it at equal `n_clusters` only.
+        """
+        return float(self._of_parts(X, _certainty, np.float64).mean())
+
+    def save(self, path):
+        """Write the fitted model to one file that :func:`skdepict.load` opens.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; replaced if it is there.
+
+        See Also
+        --------
+        skdepict.load : Open it; no code of the file is run, so it may be a stranger's.
+        """
+        save(self, path)
+
+    def export_onnx(self, path):
+        """Write the fitted model as an ONNX file, to predict without Python or torch.
+
+        Its input "samples" is single precision, of the shape (n_samples, ...) of the
+        samples in `fit` and in their units. Its outputs are "labels", "probabilities"
+        and "embedding": what `predict`, `predict_proba` and `transform` return, to
+        single precision, for samples that single precision can hold: centre those whose
+        offset is many times their spread before fitting.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; replaced if it is there.
+
+        Raises
+        ------
+        NotFittedError
+            If the model has not been fitted.
+        ImportError
+            If onnx or onnxscript is missing: ``pip install "skdepict[onnx]"``.
+        FileNotFoundError
+            If the folder of `path` is missing.
+
+        Notes
+        -----
+        ::
+
+            session = onnxruntime.InferenceSession("model.onnx")
+            labels, = session.run(["labels"], {"samples": images.astype("float32")})
+        """
+        from skdepict.persistence._onnx import export_onnx
+
+        export_onnx(self, path)
+
     @classmethod
     def _fit_something(cls, device):
         """Fit something small, which tells whether a device works."""
@@ -610,51 +792,38 @@ class DEPICTClustering(
         )
         model.fit(images).predict(images)
 
-    def _embedding_dim(self, n_clusters):
-        if self.embedding_dim is None:
-            return max(DEFAULT_EMBEDDING_DIM, n_clusters)
-        return self.embedding_dim
+    def _of_parts(self, X, function, dtype=None):
+        """Check X, and put together what a function makes of parts of the samples.
 
-    def _plan(self, n_samples, n_clusters, init, prior, seed, layout):
-        batch_size = min(self.batch_size, max(32, n_samples // 16))
-        members = samples_to_label(init, n_samples, seed)
-        fit_epochs, max_iter = self.fit_epochs, self.max_iter
-        if fit_epochs is None:
-            n_fitted = n_samples if members is None else len(members)
-            n_steps = max(MIN_FIT_STEPS, FIT_STEPS_PER_CLUSTER * n_clusters)
-            n_batches = math.ceil(n_fitted / batch_size)
-            fit_epochs = max(FIT_EPOCHS, math.ceil(n_steps / n_batches))
-        if max_iter is None:
-            n_batches = math.ceil(n_samples / batch_size)
-            max_iter = min(JOINT_EPOCHS, MAX_JOINT_STEPS // n_batches)
-            max_iter = max(
-                max_iter, MIN_JOINT_EPOCHS, math.ceil(MIN_JOINT_STEPS / n_batches)
-            )
-        return Plan(
-            n_clusters=n_clusters,
-            init=init,
-            n_samples=n_samples,
-            members=members,
-            prior=prior,
-            target_form=self.target,
-            pretrain_epochs=self.pretrain_epochs,
-            fit_epochs=fit_epochs,
-            max_iter=max_iter,
-            batch_size=batch_size,
-            learning_rate=self.learning_rate,
-            reconstruction_weight=self.reconstruction_weight,
-            dropout=self.dropout,
-            affine_noise=self.affine_noise and layout.kind == "image",
-            elastic_noise=self.elastic_noise and layout.kind == "image",
-            schedule=self.schedule,
-            max_rounds=self.max_rounds,
-            tol=self.tol,
-            average_decay=self.average_decay,
-            early_stopping=self.early_stopping,
-            seed=seed,
-            own_network=not isinstance(self.network, str),
-            verbose=self.verbose,
-        )
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape and in the units that `fit` saw, or their flattened
+            rows.
+        function : callable
+            Takes the model and Samples; returns a tensor with a row for each.
+        dtype : dtype, default=None
+            Of the result; None for the one that suits X.
+
+        Returns
+        -------
+        result : ndarray of shape (n_samples, ...)
+        """
+        check_is_fitted(self)
+        device = self._resolve_device()
+        with own_surroundings(device):
+            rows, _ = check_rows(self, X, self._input_format.sample_shape)
+            self._input_format.warn_of_other_range(rows)
+            model = self.network_.to(device)
+            dtype = dtype or float_dtype(rows)
+            return of_parts(function, model, rows, self._input_format, device, dtype)
+
+    def _resolve_device(self):
+        return resolve_device(self.device, type(self)._fit_something)
+
+    @property
+    def _n_features_out(self):
+        return self.network_.assignment.in_features
 
     def _warn_of_empty_clusters(self):
         sizes = np.bincount(self.labels_, minlength=self.n_clusters_)
@@ -695,30 +864,18 @@ class DEPICTClustering(
         return tags
 
 
-def _published(n_clusters):
-    return {
-        "embedding_dim": n_clusters,
-        "init": PathIntegralClustering(n_clusters, metric="euclidean"),
-        "target": "square-root",
-        "max_rounds": 1,
-        "pretrain_epochs": 50,
-        "fit_epochs": 20,
-        "max_iter": 50,
-        "average_decay": 0.0,
-        "early_stopping": False,
-        "reconstruction_weight": 1.0,
-        "affine_noise": False,
-        "elastic_noise": False,
-        "learning_rate": 1e-4,
-        "schedule": "constant",
-        "batch_size": 100,
-    }
-
-
-def fitted_so_far(trainer):
+def fitted_so_far(training):
     """The attributes of an estimator as if the fit had stopped here, for callbacks."""
-    model = trainer.model_so_far()
+    model = training.model_so_far()
     return None if model is None else {"network_": model}
+
+
+def _labels(model, samples):
+    return assign_all(model, samples).argmax(dim=1)
+
+
+def _certainty(model, samples):
+    return assign_all(model, samples).amax(dim=1).log()
 
 
 def load(path, *, network=None):

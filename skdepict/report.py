@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdepict._data.rows import check_rows
 from skdepict._depict import DEPICTClustering, load
-from skdepict.networks._model import assign, embed_all
+from skdepict.networks._inference import assign, embed_all
 from skdepict.persistence._files import replaced
 
 N_SHOWN = 12  # samples of each cluster, most and least certain each

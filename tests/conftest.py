@@ -1,7 +1,9 @@
 """Data and settings that the tests share."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -84,10 +86,28 @@ def fitted(few_digits):
     return quick(10).fit(few_digits[0])
 
 
+class Tuned(DEPICTClustering):
+    """Trains with other settings than those that its parameters stand for."""
+
+    changes: ClassVar[dict] = {}
+
+    def _settings(self, *args, **kwargs):
+        return replace(super()._settings(*args, **kwargs), **self.changes)
+
+
+# Of `skdepict._training.settings.Settings`, what no parameter sets by itself.
+TUNED = {"target", "schedule", "average_decay", "early_stopping", "max_rounds"}
+TUNED |= {"affine_noise", "elastic_noise", "members"}
+
+
 def quick(n_clusters=3, **parameters):
     """An estimator that trains for a moment."""
+    changes = {name: parameters.pop(name) for name in TUNED & parameters.keys()}
+    kind = DEPICTClustering
+    if changes:
+        kind = type("DEPICTClustering", (Tuned,), {"changes": changes})
     defaults = {"fit_epochs": 20, "max_iter": 2, "tol": 0.0, "random_state": 0}
-    return DEPICTClustering(n_clusters, **(defaults | parameters))
+    return kind(n_clusters, **(defaults | parameters))
 
 
 class BreakingNetwork(nn.Module):

@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from skdepict import DEPICTClustering
-from skdepict._training.loop import Trainer
+from skdepict._training.loop import Training
 
 from .conftest import BreakingNetwork, quick
 
@@ -116,7 +116,12 @@ BAD_X = {
         ValueError,
         "'network' parameter",
     ),
-    "unknown target": (TABLE, {"target": "cube"}, ValueError, "'target' parameter"),
+    "unknown algorithm": (
+        TABLE,
+        {"algorithm": "best"},
+        ValueError,
+        "'algorithm' parameter",
+    ),
     "unknown device": (TABLE, {"device": "tpu9"}, ValueError, "torch knows.*'auto'"),
     "device without support": (TABLE, {"device": "meta"}, ValueError, "not supported"),
     "no clusters": (TABLE, {"n_clusters": 0}, ValueError, "'n_clusters' parameter"),
@@ -130,7 +135,7 @@ BAD_X = {
 @pytest.mark.parametrize("name", BAD_X)
 def test_bad_input_is_refused_before_training(name, monkeypatch):
     X, parameters, error, message = BAD_X[name]
-    monkeypatch.setattr(Trainer, "run", lambda self: pytest.fail("training started"))
+    monkeypatch.setattr(Training, "run", lambda self: pytest.fail("training started"))
     model = DEPICTClustering(3).set_params(**parameters)
     with pytest.raises(error, match=f"(?s){message}"):
         model.fit(X)

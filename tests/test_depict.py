@@ -156,7 +156,6 @@ def test_history_has_every_loss_term_and_falls(few_digits):
         pretrain_epochs=8,
         fit_epochs=8,
         max_iter=4,
-        max_rounds=1,
         reconstruction_weight=0.5,
     ).fit(few_digits[0])
     history = pd.DataFrame(model.history_)
@@ -179,9 +178,9 @@ def test_history_has_every_loss_term_and_falls(few_digits):
 def test_convergence_stops_the_joint_phase(few_digits):
     images, _ = few_digits
     # Not in the first quarter, while the learning rate climbs.
-    model = quick(10, max_iter=8, tol=1.0, max_rounds=1).fit(images)
+    model = quick(10, max_iter=8, tol=1.0).fit(images)
     assert (model.converged_, model.n_iter_) == (True, 3)
-    model = quick(10, max_iter=2, tol=0.0, max_rounds=1).fit(images)
+    model = quick(10, max_iter=2, tol=0.0).fit(images)
     assert (model.converged_, model.n_iter_) == (False, 2)
 
 

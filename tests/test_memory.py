@@ -89,7 +89,7 @@ X = rng.integers(0, 60, shape, dtype=np.uint8)
 X += rng.integers(0, 190, (4, *shape[1:]), dtype=np.uint8)[groups]
 X = X.astype(dtype, copy=False)
 labels = np.arange(shape[0]) % parameters["n_clusters"]
-parameters = {"fit_epochs": 1, "max_iter": 1, "max_rounds": 1} | parameters
+parameters = {"fit_epochs": 1, "max_iter": 1} | parameters
 
 def model(n_samples):
     given = {"init": labels[:n_samples], "learning_rate": 1e-6}

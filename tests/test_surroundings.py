@@ -218,7 +218,7 @@ images += (np.arange(128) % 2)[:, None, None]
 
 def fit():
     return DEPICTClustering(
-        2, fit_epochs=2, max_iter=1, max_rounds=1, random_state=0
+        2, fit_epochs=2, max_iter=1, random_state=0
     ).fit(images)
 
 def everything():

@@ -32,9 +32,16 @@ class InputFormat:
         scaled = self.scaling.apply(rows)
         return self.layout.arrange(scaled).reshape(len(rows), -1)
 
-    def warn_of_other_range(self, low, high, n_samples):
+    def warn_of_other_range(self, rows):
         """Say so where the range of flat rows is far outside of what training saw."""
-        self.scaling.warn_of_other_range(low, high, n_samples, self.layout.kind)
+        parts = parts_of(rows, slice(0, len(rows)))
+        # Of what is read in parts, the first tells the units.
+        parts = parts[:1] if isinstance(rows, PartwiseRows) else parts
+        lows = [rows[part].min(axis=0) for part in parts]
+        highs = [rows[part].max(axis=0) for part in parts]
+        self.scaling.warn_of_other_range(
+            np.min(lows, axis=0), np.max(highs, axis=0), len(rows), self.layout.kind
+        )
 
     def restore(self, samples):
         """The network's samples in the user's shape and units, float64."""

@@ -92,6 +92,32 @@ def _laid_out_as(x, values):
     return values.view(x.shape)
 
 
+class Noise:
+    """The noise of a fit.
+
+    Parameters
+    ----------
+    settings : Settings
+    generator : torch.Generator
+        The source of randomness, on the device of the batches.
+
+    Attributes
+    ----------
+    distort : Distortion
+        For the input.
+    drop : Dropout
+        For the input and hidden layers.
+    generator : torch.Generator
+    """
+
+    def __init__(self, settings, generator):
+        self.generator = generator
+        self.drop = Dropout(settings.dropout, generator)
+        self.distort = Distortion(
+            generator, settings.affine_noise, settings.elastic_noise
+        )
+
+
 class Distortion:
     """Move the pixels of each image at random; edges repeat outwards.
 

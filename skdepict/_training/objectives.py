@@ -8,14 +8,12 @@ the objective is ::
     KL(Q || P) + KL(f || u) + reconstruction
 
 It is minimised in turns: `target_distribution` sets Q with the network fixed, then
-stochastic gradients of `cross_entropy` and of a reconstruction loss move the network
+stochastic gradients of `clustering_loss` and of a reconstruction loss move the network
 with Q fixed.
 """
 
 import torch
 from torch.nn import functional
-
-TARGET_FORMS = ("square-root", "squared")
 
 
 def target_distribution(probabilities, prior, form, mass=None):
@@ -87,3 +85,21 @@ def prior_divergence(frequencies, prior):
         Zero where the clusters have the prior's sizes.
     """
     return torch.xlogy(frequencies, frequencies / prior).sum()
+
+
+def chance(n_samples, n_clusters):
+    """The mean of KL(f || u) in nats where only chance makes sizes differ from u.
+
+    For the frequencies f of n samples that are drawn with the probabilities u, 2 n KL(f
+    || u) has in the limit the chi-squared distribution of k - 1 degrees of freedom
+    (Wilks, Annals of Mathematical Statistics 9, 1938), whose mean is k - 1.
+
+    Parameters
+    ----------
+    n_samples, n_clusters : int
+
+    Returns
+    -------
+    divergence : float
+    """
+    return (n_clusters - 1) / (2 * n_samples)

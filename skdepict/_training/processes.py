@@ -78,8 +78,6 @@ class Processes:
         RuntimeError
             If it failed in another process.
         """
-        if self.size == 1:
-            return function()
         result, failure = None, None
         try:
             result = function()
@@ -98,51 +96,39 @@ class Processes:
             return rows.cpu()
         counts = torch.zeros(self.size, dtype=torch.int64)
         counts[self.rank] = len(rows)
-        counts = self.sum(counts).tolist()
-        parts = []
-        for rank, count in enumerate(counts):
-            part = rows.new_empty((count, *rows.shape[1:]), device=self._device)
-            if rank == self.rank:
-                part.copy_(rows)
-            with _partners():
-                distributed.broadcast(part, src=rank)
-            parts.append(part.cpu())
-        return torch.cat(parts)
+        counts = self.sum(counts)
+        start = int(counts[: self.rank].sum())
+        everyones = torch.zeros((int(counts.sum()), *rows.shape[1:]), dtype=rows.dtype)
+        everyones[start : start + len(rows)] = rows
+        return self.sum(everyones)
 
     def start_alike(self, module):
-        """Copy the weights of the first process into all others."""
-        if self.size == 1:
-            return
-        for tensor in module.state_dict().values():
-            sent = tensor.to(self._device, copy=True)
-            with _partners():
-                distributed.broadcast(sent, src=0)
-            tensor.copy_(sent)
+        """Give all processes the weights of the first one."""
+        if self.size > 1:
+            module.load_state_dict(self.from_first(module.state_dict))
 
+    @torch.no_grad()
     def sum_gradients(self, parameters):
         """Add up the gradients of all processes, in one message."""
         if self.size == 1:
             return
         parameters = list(parameters)
-        device = parameters[0].device
-        has_gradient = torch.tensor([float(p.grad is not None) for p in parameters])
-        for parameter in parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [parameter.grad for parameter in parameters]
-        message = [g.flatten() for g in gradients] + [has_gradient.to(device)]
-        *parts, has_gradient = self.sum(torch.cat(message)).split(
-            [len(part) for part in message]
-        )
-        for parameter, part, has in zip(
-            parameters, parts, has_gradient.tolist(), strict=True
-        ):
-            if has:
-                # In place: the optimiser wants gradients in the order that the weights
-                # have in memory, which is not that of the message.
-                parameter.grad.copy_(part.view_as(parameter))
-            else:
-                parameter.grad = None
+        # A process may have none of a batch's samples, and a decoder no gradients.
+        has_gradient = [
+            parameter.new_full((1,), float(parameter.grad is not None))
+            for parameter in parameters
+        ]
+        message = [
+            torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten()
+            for p in parameters
+        ]
+        message += has_gradient
+        parts = self.sum(torch.cat(message)).split([len(part) for part in message])
+        flags = torch.cat(parts[len(parameters) :]).tolist()
+        for parameter, part, flag in zip(parameters, parts, flags, strict=False):
+            # In the order that the weights have in memory, as the optimiser wants it.
+            summed = torch.empty_like(parameter).copy_(part.view(parameter.shape))
+            parameter.grad = summed if flag else None
 
     @torch.no_grad()
     def average_buffers(self, module):
@@ -154,7 +140,7 @@ class Processes:
                 buffer.copy_(self.sum(buffer) / self.size)
 
     def check_alike(self, rows, fingerprint):
-        """Refuse to go on if processes were given different samples.
+        """Refuse to train if processes were given different samples.
 
         Parameters
         ----------
@@ -173,19 +159,14 @@ class Processes:
             raise ValueError(
                 f"{len(rows)} samples cannot be shared by {self.size} processes."
             )
-
-        def describe():
-            return rows.shape, str(rows.dtype), f"fingerprint {fingerprint()[:16]}"
-
-        all_of_them: list = [None] * self.size
-        description = self.each(describe)
-        with _partners():
-            distributed.all_gather_object(all_of_them, description)
-        if any(other != all_of_them[0] for other in all_of_them):
+        own = self.each(lambda: (rows.shape, str(rows.dtype), fingerprint()[:16]))
+        first = self.from_first(lambda: own)
+        if self.any(own != first):
             raise ValueError(
-                "The processes of the group were given different data: "
-                f"{all_of_them} by rank. Pass the same X to fit in each of them, as a "
-                "memory map, say; each takes its own share of it."
+                "The processes of the group were given different data: shape, type and "
+                f"fingerprint are {own} in process {self.rank} and {first} in the "
+                "first. Pass the same X to fit in each of them, as a memory map, say; "
+                "each takes its own share of it."
             )
 
     def _reduced(self, tensor, operation):
@@ -228,31 +209,13 @@ def device_for_messages(device, backends):
     )
 
 
-def _is_of_connection(error):
-    """Whether an error of torch is that other processes cannot be reached."""
-    if isinstance(error, (distributed.DistNetworkError, distributed.DistStoreError)):
-        return True
-    words = (
-        "connection",
-        "connect to",
-        "peer",
-        "socket",
-        "closed",
-        "timed out",
-        "remote",
-    )
-    return any(word in str(error).lower() for word in words)
-
-
 @contextmanager
 def _partners():
-    """Say what a failure to reach the other processes means."""
+    """Say what a message that fails means."""
     try:
         yield
     except RuntimeError as error:
-        if not _is_of_connection(error):
-            raise
         raise RuntimeError(
-            f"Another process of the group cannot be reached any more ({error}). It "
-            "has ended or failed: look at its output, and start all of them again."
+            f"Another process of the group cannot be reached any more ({error}). If it "
+            "has ended or failed, look at its output, and start all of them again."
         ) from error

@@ -1,8 +1,8 @@
-"""How far training has come, and how a killed fit takes that up again."""
+"""Where a fit is, and all that it needs to continue from there."""
 
+import copy
 import math
-import time
-from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,267 +10,205 @@ import torch
 from skdepict._training.average import WeightAverage
 from skdepict._training.streams import stream_seed
 
-# A fit that was killed loses the epochs since the last checkpoint: those of so many
-# seconds, or one.
-SECONDS_BETWEEN_CHECKPOINTS = 5.0
+PHASES = ("pretrain", "initialise", "joint", "done")
+MAX_COUNT = 2**31
+# What of a checkpoint is no array, and its types.
+VALUES = {
+    "seed": int,
+    "round": int,
+    "phase": str,
+    "epoch": int,
+    "n_iter": int,
+    "converged": bool,
+    "stopped": bool,
+    "lowest": float,
+    "best": dict,
+    "history": list,
+}
+OF_BEST = {"round": int, "divergence": float, "converged": bool}
 
 
-@dataclass
-class Outcome:
-    """What the loop leaves behind beside the trained model."""
-
-    history: list = field(default_factory=list)
-    n_iter: int = 0
-    n_rounds: int = 0
-    best_round: int = 0
-    converged: bool = False
-    interrupted: bool = False
-
-
-@dataclass
-class Round:
-    """What a finished round has reached."""
-
-    number: int
-    divergence: float
-    state: dict
-    converged: bool
-
-
-@dataclass
 class Progress:
-    """What training knows at any moment, beside the weights and their optimiser.
-
-    Attributes
-    ----------
-    outcome : Outcome
-    labels : ndarray of shape (n_members,) or None
-        The starting labels of the present round.
-    best : Round or None
-        The best of the rounds before.
-    average : WeightAverage or None
-        In the joint phase.
-    best_average : list of tensor or None
-        The average when the clusters' sizes were nearest to the prior.
-    lowest : float
-        KL(f || u) then, in nats.
-    stopped : bool
-        Whether a callback wants an end.
-    """
-
-    outcome: Outcome = field(default_factory=Outcome)
-    labels: np.ndarray | None = None
-    best: Round | None = None
-    average: WeightAverage | None = None
-    best_average: list | None = None
-    lowest: float = math.inf
-    stopped: bool = False
-
-
-class Epoch:
-    """A finished epoch: what goes into the history, and whether to stop here."""
-
-    def __init__(self, phase, n_rounds, number, reconstruction, clustering):
-        self.stop = False
-        self.record = {
-            "phase": phase,
-            "round": n_rounds,
-            "epoch": number,
-            "loss": reconstruction + clustering,
-            "reconstruction": reconstruction,
-            "clustering": clustering,
-        }
-
-
-class Journal:
-    """Writes down the progress of a fit, and takes it up again.
+    """The cursor of a fit, with everything that training changes.
 
     Parameters
     ----------
-    checkpoints : Checkpoints or None
-        Where the first process writes; None for nowhere.
-    saved : tuple (dict, dict of ndarray) or None
-        What was read from there, to go on with.
     model : ClusteringModel
-    progress : Progress
-    plan : Plan
-    processes : Processes
+    settings : Settings
     generators : dict of str to torch.Generator
         What is drawn from, by name: "order", "noise" and those of a user's module.
+    new_optimizer : callable
+        Returns one for the weights of the model.
 
     Attributes
     ----------
-    phase : str or None
-        The phase to go on with, until its steps are taken up.
+    round, phase, epoch : int, str, int
+        The cursor: the round from 1, 0 in "pretrain"; one of `PHASES`; and how many
+        epochs of it are done.
+    labels : ndarray of shape (n_members,) or None
+        The starting labels of the round.
+    optimizer : torch.optim.Optimizer
+        That of the phase.
+    average : WeightAverage or None
+        In "joint".
+    lowest, lowest_average : float, list of tensor
+        The least KL(f || u) of the phase in nats, and the average then.
+    best : dict
+        Of the round whose sizes are nearest to the prior: "round", "divergence" in
+        nats, "converged"; empty before there is one.
+    best_weights : dict of str to tensor
+        Its weights.
+    history, n_iter, converged : list, int, bool
+        See `DEPICTClustering`.
+    phase_ends : bool
+        Whether the phase needs no other epoch.
+    stopped : bool
+        Whether a callback wants an end.
+    interrupted : bool
     """
 
-    def __init__(
-        self, checkpoints, saved, model, progress, plan, processes, generators
-    ):
-        self._checkpoints = checkpoints
-        self._content, self._arrays = ({}, {}) if saved is None else saved
-        self.phase = self._content.get("phase")
-        self._model = model
-        self._progress = progress
-        self._plan = plan
-        self._processes = processes
-        self._generators = generators
-        self._written = time.monotonic()
+    def __init__(self, model, settings, generators, new_optimizer):
+        self._model, self._settings = model, settings
+        self._generators, self._new_optimizer = generators, new_optimizer
+        self.round, self.n_iter = 0, 0
+        self.labels: np.ndarray | None = None
+        self.best: dict = {}
+        self.best_weights: dict = {}
+        self.history: list = []
+        self.converged = self.stopped = self.interrupted = False
+        self.enter("pretrain")
 
-    def write(self, phase, n_done, n_epochs, optimizer):
-        """Write a checkpoint at the end of a phase, and where the last one is old."""
-        if self._checkpoints is None or self._processes.rank > 0:
-            return
-        age = time.monotonic() - self._written
-        if n_done < n_epochs and age < SECONDS_BETWEEN_CHECKPOINTS:
-            return
-        progress, outcome = self._progress, self._progress.outcome
-        content = {
-            "seed": self._plan.seed,
-            "phase": phase,
-            "n_done": n_done,
-            "stopped": progress.stopped,
-            "lowest": progress.lowest,
-            "history": outcome.history,
-            "n_iter": outcome.n_iter,
-            "n_rounds": outcome.n_rounds,
-            "converged": outcome.converged,
-        }
-        average = progress.average.copy() if progress.average else []
+    def enter(self, phase):
+        """Move the cursor to the beginning of a phase."""
+        self.phase, self.epoch, self.phase_ends = phase, 0, False
+        self.optimizer = self._new_optimizer()
+        self.average: Any = None
+        if phase == "joint":
+            self.average = WeightAverage(self._model, self._settings.average_decay)
+        self.lowest, self.lowest_average = math.inf, []
+
+    def keep_if_best(self, divergence):
+        """Keep the weights of a round whose sizes are nearer to the prior than all."""
+        if not self.best or divergence < self.best["divergence"]:
+            values = self.round, divergence, self.converged
+            self.best = dict(zip(OF_BEST, values, strict=True))
+            self.best_weights = copy.deepcopy(self._model.state_dict())
+
+    def state_dict(self):
+        """All of it, as plain values and as tensors by their names."""
+        values = {name: vars(self)[name] for name in VALUES if name != "seed"}
+        values["seed"] = self._settings.seed
         parts = {
             "model": self._model.state_dict(),
-            "optimizer": {
-                f"{number} {name}": value
-                for number, parameter in enumerate(self._model.parameters())
-                for name, value in optimizer.state.get(parameter, {}).items()
-            },
+            "best": self.best_weights,
+            "average": dict(enumerate(self.average.copy() if self.average else [])),
+            "lowest": dict(enumerate(self.lowest_average)),
             "generator": {
                 name: generator.get_state()
                 for name, generator in self._generators.items()
             },
-            "average": dict(enumerate(average)),
-            "best average": dict(enumerate(progress.best_average or [])),
         }
-        best = progress.best
-        if best is not None:
-            content["best"] = [best.number, best.divergence, best.converged]
-            parts["best"] = best.state
-        arrays = {
-            f"{part}/{name}": tensor.numpy(force=True)
-            for part, tensors in parts.items()
-            for name, tensor in tensors.items()
+        for number, state in self.optimizer.state_dict()["state"].items():
+            parts[f"optimizer/{number}"] = state
+        tensors = {
+            f"{part}/{name}": tensor
+            for part, named in parts.items()
+            for name, tensor in named.items()
         }
-        if progress.labels is not None:
-            arrays["labels/"] = np.asarray(progress.labels)
-        self._checkpoints.write(content, arrays)
-        self._written = time.monotonic()
+        if self.labels is not None:
+            tensors["labels/"] = torch.as_tensor(self.labels)
+        return values, tensors
 
-    def take_up(self):
-        """Take over all but the phase's average and steps, where there was a fit."""
-        if self.phase is None:
-            return
-        content, progress = self._content, self._progress
-        outcome = progress.outcome
-        with self._checkpoints.guarded():
-            self._model.load_state_dict(self._part("model"))
-            outcome.history = list(content["history"])
-            outcome.n_iter, outcome.n_rounds = content["n_iter"], content["n_rounds"]
-            outcome.converged = content["converged"]
-            progress.stopped = content["stopped"]
-            if self.phase != "pretrain":
-                progress.labels = self._labels()
-            if "best" in content:
-                progress.best = self._best_round(*content["best"])
+    def load_state_dict(self, values, tensors):
+        """Set the cursor, and everything else, to what `state_dict` returned.
 
-    def _labels(self):
-        """The starting labels, which are of the samples and the clusters there are."""
-        plan, labels = self._plan, self._arrays["labels/"]
-        n_members = plan.n_samples if plan.members is None else len(plan.members)
-        if labels.shape != (n_members,) or labels.dtype.kind != "i":
+        Raises
+        ------
+        ValueError, KeyError
+            If it is no state of this fit.
+        """
+        check_values(values)
+        for name in ("round", "n_iter", "converged", "stopped", "best", "history"):
+            setattr(self, name, values[name])
+        self.enter(values["phase"])
+        self.epoch, self.lowest = values["epoch"], values["lowest"]
+        weights = self._model.state_dict()
+        self._model.load_state_dict(_part(tensors, "model", weights))
+        if self.best:
+            self.best_weights = _part(tensors, "best", weights)
+        if self.phase != "pretrain":
+            self.labels = self._checked_labels(tensors["labels/"].numpy())
+        if self.average is not None:
+            held = dict(enumerate(self.average.copy()))
+            self.lowest_average = list(_part(tensors, "lowest", held).values())
+            self.average.restore(_part(tensors, "average", held).values())
+        self._load_optimizer(tensors)
+        for name, generator in self._generators.items():
+            generator.set_state(tensors[f"generator/{name}"])
+
+    def _load_optimizer(self, tensors):
+        state = {}
+        for number, parameter in enumerate(self._model.parameters()):
+            moments = dict.fromkeys(("exp_avg", "exp_avg_sq"), parameter)
+            # Weights that had no gradients yet have no state.
+            if f"optimizer/{number}/step" in tensors:
+                like = moments | {"step": torch.zeros((), device=parameter.device)}
+                state[number] = _part(tensors, f"optimizer/{number}", like)
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+    def _checked_labels(self, labels):
+        """The starting labels, which are of the samples and clusters there are."""
+        settings = self._settings
+        n_labels = settings.n_samples
+        if settings.members is not None:
+            n_labels = len(settings.members)
+        if labels.shape != (n_labels,) or labels.dtype.kind != "i":
             raise ValueError(f"labels of shape {labels.shape}, type {labels.dtype}")
-        if labels.min() < 0 or labels.max() >= plan.n_clusters:
+        if labels.min() < 0 or labels.max() >= settings.n_clusters:
             raise ValueError(f"labels from {labels.min()} to {labels.max()}")
         return labels
 
-    def _best_round(self, number, divergence, converged):
-        if [type(number), type(divergence), type(converged)] != [int, float, bool]:
-            raise ValueError("the best round is none")
-        state = {
-            name: tensor.to(self._generators["noise"].device)
-            for name, tensor in self._part("best").items()
-        }
-        here = {name: tensor.shape for name, tensor in self._model.state_dict().items()}
-        if {name: tensor.shape for name, tensor in state.items()} != here:
-            raise ValueError("the weights of the best round are of another network")
-        return Round(number, divergence, state, converged)
-
-    def take_up_average(self):
-        """Take over the averages of the joint phase, where a fit was killed in it."""
-        if self.phase != "joint":
-            return
-        progress, average = self._progress, self._progress.average
-        mean, best = average.copy(), average.copy()
-        with self._checkpoints.guarded():
-            progress.lowest = self._content["lowest"]
-            for part, tensors in (("average", mean), ("best average", best)):
-                for number, tensor in enumerate(tensors):
-                    tensor.copy_(self._part(part)[str(number)])
-        average.restore(mean)
-        progress.best_average = best
-
-    def take_up_steps(self, optimizer, schedule, n_batches):
-        """Take over the state of the phase's steps, and be done with it.
-
-        Returns
-        -------
-        n_done : int
-            How many epochs of the phase are done; 0 where there was no fit before.
-        """
-        if self.phase is None:
-            return 0
-        with self._checkpoints.guarded():
-            self._restore_optimizer(optimizer)
-            n_done = self._content["n_done"]
-            schedule.last_epoch = n_done * n_batches
-            share = schedule.lr_lambdas[0](schedule.last_epoch)
-            for group in optimizer.param_groups:
-                group["lr"] = self._plan.learning_rate * share
-            self._restore_generators()
-        self.phase, self._content, self._arrays = None, {}, {}
-        return n_done
-
-    def _restore_optimizer(self, optimizer):
-        for number, parameter in enumerate(self._model.parameters()):
-            state = self._part(f"optimizer/{number}", " ")
-            if state:
-                shapes = {name: value.shape for name, value in state.items()}
-                moments = dict.fromkeys(("exp_avg", "exp_avg_sq"), parameter.shape)
-                if shapes != {"step": torch.Size([]), **moments}:
-                    raise ValueError(f"the state of weights {number} has {shapes}")
-                # Averages in the memory order of the weights: fused steps pair them so.
-                optimizer.state[parameter] = {
-                    name: value.to(parameter.device)
-                    if value.ndim == 0
-                    else torch.zeros_like(parameter).copy_(value)
-                    for name, value in state.items()
-                }
-
-    def _restore_generators(self):
-        states, rank = self._part("generator"), self._processes.rank
-        n_epochs = len(self._progress.outcome.history)
+    def draw_anew(self, rank):
+        """Give a process of a group noise of its own: only the first one writes."""
         for name, generator in self._generators.items():
-            if name == "order" or self._processes.size == 1:
-                generator.set_state(states[name])
-                continue
-            # Each process has noise of its own, and only the first one writes.
-            use = "noise" if name == "noise" else "module"
-            generator.manual_seed(stream_seed(self._plan.seed, use, rank, n_epochs))
+            if name != "order":
+                use = "noise" if name == "noise" else "module"
+                n_epochs = len(self.history)
+                seed = stream_seed(self._settings.seed, use, rank, n_epochs)
+                generator.manual_seed(seed)
 
-    def _part(self, name, separator="/"):
-        """The tensors of one part of the checkpoint, by their names in it."""
-        start = f"{name}{separator}"
-        return {
-            key.removeprefix(start): torch.from_numpy(array)
-            for key, array in self._arrays.items()
-            if key.startswith(start)
-        }
+
+def check_values(values):
+    """Refuse values that a fit does not write.
+
+    Raises
+    ------
+    ValueError, KeyError
+    """
+    of_best = OF_BEST if values["best"] else {}
+    for kinds, found in ((VALUES, values), (of_best, values["best"])):
+        for name, kind in kinds.items():
+            value = found[name]
+            if type(value) is not kind or (
+                isinstance(value, int) and not 0 <= value < MAX_COUNT
+            ):
+                raise ValueError(f"{name} is {value!r:.80}")
+    if values["phase"] not in PHASES:
+        raise ValueError(f"phase is {values['phase']!r:.80}")
+    if not all(type(record) is dict for record in values["history"]):
+        raise ValueError("history is no list of epochs")
+
+
+def _part(tensors, part, like):
+    """The tensors of a part, of the shapes and in the memory order of others.
+
+    Fused steps pair weights and averages by their order in memory.
+    """
+    found = {}
+    for name, template in like.items():
+        tensor = tensors[f"{part}/{name}"]
+        if tensor.shape != template.shape:
+            raise ValueError(f"{part}/{name} has the shape {tuple(tensor.shape)}")
+        found[name] = torch.empty_like(template).copy_(tensor)
+    return found

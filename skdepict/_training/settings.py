@@ -1,43 +1,156 @@
-"""What training is asked to do."""
+"""What training is asked to do: defaults that depend on the data, and their checks."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 
+# Fewer steps of gradient descent than these teach a phase too little: small data take
+# more epochs, and so do many clusters.
+MIN_FIT_STEPS = 800
+FIT_STEPS_PER_CLUSTER = 25
+MIN_JOINT_STEPS = 1280
+FIT_EPOCHS = 12
+JOINT_EPOCHS = 20
+# To bound the time that large data take; but Q has to be renewed a few times.
+MAX_JOINT_STEPS = 12_000
+MIN_JOINT_EPOCHS = 4
+# The smallest batches that the default takes, of data that fill fewer than so many.
+MIN_BATCH_SIZE = 32
+MIN_BATCHES = 16
+DEFAULT_EMBEDDING_DIM = 64
 # The share of a phase's steps in which the learning rate climbs to its peak.
 WARM_UP = 0.25
+# What the parameter `algorithm` stands for.
+ALGORITHMS: dict[str, dict[str, Any]] = {
+    "stabilised": {
+        "target": "squared",
+        "schedule": "one-cycle",
+        "average_decay": 0.99,
+        "early_stopping": True,
+        "max_rounds": 2,
+    },
+    "paper": {
+        "target": "square-root",
+        "schedule": "constant",
+        "average_decay": 0.0,
+        "early_stopping": False,
+        "max_rounds": 1,
+    },
+}
+ALGORITHMS["program"] = ALGORITHMS["paper"] | {"target": "squared"}
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Everything that training needs to know; see `DEPICTClustering` for meanings."""
+class Settings:
+    """Everything that training needs to know; see `DEPICTClustering` for meanings.
+
+    Attributes
+    ----------
+    n_samples : int
+        Of all processes.
+    members : ndarray of shape (n_members,) or None
+        The samples that get starting labels, if not all do.
+    prior : ndarray of shape (n_clusters,)
+    target, schedule, average_decay, early_stopping, max_rounds
+        See `ALGORITHMS`.
+    own_network : bool
+        Whether the network is a module of the user's.
+    """
 
     n_clusters: int
     init: Any
+    prior: np.ndarray
     n_samples: int
     members: np.ndarray | None
-    prior: np.ndarray | None
-    target_form: str
-    max_rounds: int
+    seed: int
+    own_network: bool
     pretrain_epochs: int
     fit_epochs: int
     max_iter: int
-    batch_size: int
-    learning_rate: float
-    schedule: str
+    tol: float
+    reconstruction_weight: float
     dropout: float
     affine_noise: bool
     elastic_noise: bool
-    tol: float
+    learning_rate: float
+    batch_size: int
+    verbose: int
+    target: str
+    schedule: str
     average_decay: float
     early_stopping: bool
-    seed: int
-    reconstruction_weight: float
-    own_network: bool = False
-    verbose: int = 0
+    max_rounds: int
+
+    @classmethod
+    def of(cls, parameters, layout, n_samples, n_clusters, members, **found):
+        """The settings of a fit.
+
+        Parameters
+        ----------
+        parameters : dict
+            Those of the estimator.
+        layout : Layout
+            What a sample is.
+        n_samples, n_clusters : int
+        members : ndarray of shape (n_members,) or None
+        **found : object
+            What was checked or drawn already: init, prior and seed.
+
+        Returns
+        -------
+        settings : Settings
+        """
+        names = {field.name for field in fields(cls)}
+        given = {name: value for name, value in parameters.items() if name in names}
+        is_distorted = parameters["distortion"] and layout.kind == "image"
+        derived = {
+            "n_samples": n_samples,
+            "n_clusters": n_clusters,
+            "members": members,
+            "batch_size": min(
+                parameters["batch_size"],
+                max(MIN_BATCH_SIZE, n_samples // MIN_BATCHES),
+            ),
+            "affine_noise": is_distorted,
+            "elastic_noise": is_distorted,
+            "own_network": not isinstance(parameters["network"], str),
+        }
+        batch_size = derived["batch_size"]
+        if given["fit_epochs"] is None:
+            n_labelled = n_samples if members is None else len(members)
+            n_steps = max(MIN_FIT_STEPS, FIT_STEPS_PER_CLUSTER * n_clusters)
+            n_epochs = math.ceil(n_steps / math.ceil(n_labelled / batch_size))
+            derived["fit_epochs"] = max(FIT_EPOCHS, n_epochs)
+        if given["max_iter"] is None:
+            n_batches = math.ceil(n_samples / batch_size)
+            derived["max_iter"] = max(
+                min(JOINT_EPOCHS, MAX_JOINT_STEPS // n_batches),
+                MIN_JOINT_EPOCHS,
+                math.ceil(MIN_JOINT_STEPS / n_batches),
+            )
+        algorithm = ALGORITHMS[parameters["algorithm"]]
+        return cls(**given | algorithm | found | derived)
+
+
+def published(n_clusters):
+    """The parameters of the paper; see `DEPICTClustering.as_published`."""
+    from skdepict._path_integral.estimator import PathIntegralClustering
+
+    return {
+        "embedding_dim": n_clusters,
+        "init": PathIntegralClustering(n_clusters, metric="euclidean"),
+        "algorithm": "paper",
+        "pretrain_epochs": 50,
+        "fit_epochs": 20,
+        "max_iter": 50,
+        "reconstruction_weight": 1.0,
+        "distortion": False,
+        "learning_rate": 1e-4,
+        "batch_size": 100,
+    }
 
 
 def one_cycle(step, total):
@@ -57,25 +170,20 @@ def check_prior(prior, n_clusters):
     Parameters
     ----------
     prior : array-like of shape (n_clusters,) or None
-    n_clusters : int or "auto"
+    n_clusters : int
 
     Returns
     -------
-    prior : ndarray of shape (n_clusters,) or None
+    prior : ndarray of shape (n_clusters,)
+        Uniform if none was given.
 
     Raises
     ------
     ValueError
-        If it has another length, an entry that is not positive, or another sum than 1,
-        or if the number of clusters is open.
+        If it has another length, an entry that is not positive, or another sum than 1.
     """
     if prior is None:
-        return None
-    if n_clusters == "auto":
-        raise ValueError(
-            "A prior was given with n_clusters='auto'. Pass n_clusters=len(prior), or "
-            "no prior."
-        )
+        return np.full(n_clusters, 1.0 / n_clusters)
     advice = (
         f"Pass n_clusters={n_clusters} positive frequencies that sum to 1, or None for "
         "clusters of about equal size."

@@ -1,199 +1,82 @@
-"""The gradients of one batch: what a training step computes."""
+"""One step of gradient descent; `losses` says what a batch teaches the network."""
 
-from functools import partial
+from typing import NamedTuple
 
 import torch
 
-from skdepict._training.captured import CapturedGradients, graphs_for
-from skdepict._training.noise import Distortion, Dropout
-from skdepict._training.objectives import clustering_loss, target_distribution
-from skdepict._training.streams import stream_seed
+from skdepict._training.captured import CapturedStep, graphs_for
+from skdepict._training.objectives import clustering_loss
 from skdepict.networks._base import no_corruption
 from skdepict.networks._device import (
     is_out_of_memory,
     training_precision,
     warn_of_memory,
 )
-from skdepict.networks._losses import squared_reconstruction_loss
 
 
-class Gradients:
-    """Computes the gradients of a model's weights, batch by batch.
+class Weights(NamedTuple):
+    """What the reconstruction loss weighs, beside a weight of 1 for KL(Q || P).
+
+    Attributes
+    ----------
+    reconstruction : float
+        Its weight in the objective; 0 for no decoder at all.
+    in_encoder : bool
+        Whether the encoder, too, learns from it.
+    """
+
+    reconstruction: float
+    in_encoder: bool = True
+
+
+def losses(model, x, targets, weights, noise):
+    """The two terms of the objective on a batch (Dizaji et al. 2017, section 3).
+
+    The noisy pathway predicts the target distribution Q, and the decoder reconstructs
+    from the noisy embedding what the clean pathway has in its layers.
 
     Parameters
     ----------
     model : ClusteringModel
-        Whose weights get the gradients.
-    samples : Samples
-        The data, or this process's share of them, scaled, on the device of the model.
-    plan : Plan
-        The settings.
-    prior : tensor of shape (n_clusters,)
-        The shares that clusters are expected to have.
-    processes : Processes
-        Those that train the model together.
+    x : tensor of shape (batch_size, ...)
+        Scaled samples.
+    targets : tensor of shape (batch_size, n_clusters), callable or None
+        Q; or what makes Q of the clean pathway's prediction P, for networks that want
+        it within each batch; or None for no clustering yet.
+    weights : Weights
+    noise : Noise
 
-    Attributes
-    ----------
-    model : ClusteringModel
-    decoder_only : bool
-        Whether the encoder is to get no gradients of the reconstruction loss.
-    noise : torch.Generator
-        The source of all noise, another one in each process.
+    Returns
+    -------
+    reconstruction, clustering : scalar tensor
+        The weighted reconstruction loss and KL(Q || P), means over the batch.
     """
-
-    def __init__(self, model, samples, plan, prior, processes):
-        self.model = model
-        self._samples = samples
-        self._plan = plan
-        self._prior = prior.float().to(samples.device)
-        self._share = processes.share(plan.n_samples) if processes.size > 1 else None
-        self._n_parts = 1
-        self.decoder_only = False
-        self.noise = torch.Generator(samples.device)
-        self.noise.manual_seed(stream_seed(plan.seed, "noise", processes.rank, 0))
-        # A module of the user's own may do something else each time.
-        constant = not plan.own_network and processes.size == 1 and samples.on_device
-        self._new_graphs = graphs_for(samples.device) if constant else None
-        self._dropout = Dropout(plan.dropout, self.noise)
-        self._distortion = Distortion(self.noise, plan.affine_noise, plan.elastic_noise)
-        self._reconstruction_loss = getattr(
-            model.autoencoder, "reconstruction_loss", default_reconstruction_loss
+    network, softmax_layer = model.autoencoder, model.assignment
+    reconstruction = clustering = x.new_zeros(())
+    needs_clean = bool(weights.reconstruction) or callable(targets)
+    # A network may change its input in place, and the clean pathway needs x again.
+    noisy_x = noise.distort(x.clone() if needs_clean else x)
+    with training_precision(x.device):
+        noisy = network.encode(noisy_x, noise.drop)
+        logits = softmax_layer(noisy[-1])
+        if weights.reconstruction:
+            embedding = noisy[-1] if weights.in_encoder else noisy[-1].detach()
+            decoded = network.decode(_without_mean_gradient(embedding))
+        if needs_clean:
+            # Targets, both: no gradient flows through them.
+            with torch.no_grad():
+                clean = network.encode(x, no_corruption)
+                clean_logits = softmax_layer(clean[-1])
+    if weights.reconstruction:
+        reconstruction = weights.reconstruction * network.reconstruction_loss(
+            [layer.float() for layer in decoded],
+            [x] + [layer.float() for layer in clean[:-1]],
         )
-        self._target_within_batch = getattr(
-            model.autoencoder, "target_within_batch", False
-        )
-
-    def of_phase(self, optimizer, phase, targets=None, members=None):
-        """What computes this process's part of the gradients of a phase's batches.
-
-        Parameters
-        ----------
-        optimizer : torch.optim.Optimizer
-            Whose weights get the gradients, in place of those they had.
-        phase : {"pretrain", "initialise", "joint"}
-        targets : tensor of shape (n_members, n_clusters), default=None
-            What to predict; without members, for this process's share of the samples.
-        members : tensor of shape (n_members,), default=None
-            Which samples batches count; None for all.
-
-        Returns
-        -------
-        compute : callable
-            From a batch, a tensor of shape (batch_size,) that says which of the members
-            or of all samples of all processes are in it, to the terms of the loss, a
-            tensor of shape (2,), summed over the samples.
-        """
-        once, in_less = (
-            partial(compute, optimizer, phase, targets=targets, members=members)
-            for compute in (self._compute, self._compute_in_less)
-        )
-        if self._new_graphs is None:
-            return in_less
-        return CapturedGradients(
-            once,
-            in_less,
-            lambda: self.decoder_only,
-            self.model,
-            self.noise,
-            self._new_graphs,
-            self._capture_no_more,
-        )
-
-    def _capture_no_more(self):
-        self._new_graphs = None
-
-    def _compute_in_less(self, optimizer, phase, index, targets, members):
-        """As `_compute`, in more parts where the device has no memory for these."""
-        while True:
-            try:
-                return self._compute(optimizer, phase, index, targets, members)
-            except Exception as error:
-                if not is_out_of_memory(error) or 2 * self._n_parts > len(index):
-                    raise
-            self._n_parts *= 2
-            warn_of_memory(
-                f"a batch is taken in {self._n_parts} parts",
-                "Results are those of other noise, which is drawn for each part",
-            )
-
-    def _compute(self, optimizer, phase, index, targets, members):
-        """The gradients of a batch, in so many parts as it took before.
-
-        Returns
-        -------
-        losses : tensor of shape (2,)
-            The terms of the loss, summed over the samples.
-        """
-        optimizer.zero_grad()
-        losses = torch.zeros(2, device=self._samples.device)
-        for part in index.tensor_split(self._n_parts):
-            share = len(part) / len(index)
-            losses += self._add_part(phase, part, targets, members, share)
-        return losses
-
-    def _add_part(self, phase, index, targets, members, share):
-        """Add this process's part of the gradients of a share of a batch.
-
-        Returns
-        -------
-        losses : tensor of shape (2,)
-            The terms of the loss, summed over the samples.
-        """
-        chosen = index if members is None else members[index]
-        if self._share is not None:
-            own = (chosen >= self._share.start) & (chosen < self._share.stop)
-            chosen = chosen[own] - self._share.start
-            if len(chosen) == 0:
-                return torch.zeros(2, device=self._samples.device)
-            index = chosen if members is None else index[own]
-            share *= len(chosen) / len(own)
-        terms = self._losses(
-            phase,
-            self._samples.batch(chosen),
-            None if targets is None else targets[index],
-        )
-        (share * sum(terms)).backward()
-        return len(chosen) * torch.stack(terms).detach()
-
-    def _losses(self, phase, x, targets):
-        """Weighted reconstruction loss and KL(Q || P) of one batch."""
-        network, assignment = self.model.autoencoder, self.model.assignment
-        weight = {"pretrain": 1.0, "initialise": 0.0}.get(
-            phase, self._plan.reconstruction_weight
-        )
-        target_within_batch = self._target_within_batch and phase == "joint"
-        # A network may change its input in place, and x is needed again.
-        needed = weight or target_within_batch
-        noisy_x = self._distortion(x.clone() if needed else x)
-        with training_precision(x.device):
-            noisy = network.encode(noisy_x, self._dropout)
-            logits = assignment(noisy[-1])
-            if weight:
-                embedding = noisy[-1].detach() if self.decoder_only else noisy[-1]
-                decoded = network.decode(_without_mean_gradient(embedding))
-            if weight or target_within_batch:
-                clean = self._encode_clean(x)
-                clean_logits = assignment(clean[-1]).detach()
-        reconstruction = clustering = x.new_zeros(())
-        if weight:
-            reconstruction = weight * self._reconstruction_loss(
-                [layer.float() for layer in decoded],
-                [x] + [layer.float() for layer in clean[:-1]],
-            )
-        if targets is not None:
-            if target_within_batch:
-                targets = target_distribution(
-                    clean_logits.float().softmax(dim=1),
-                    self._prior,
-                    self._plan.target_form,
-                )
-            clustering = clustering_loss(targets, logits.float().log_softmax(dim=1))
-        return reconstruction, clustering
-
-    @torch.no_grad()
-    def _encode_clean(self, x):
-        return self.model.autoencoder.encode(x, no_corruption)
+    if callable(targets):
+        targets = targets(clean_logits.float().softmax(dim=1))
+    if targets is not None:
+        clustering = clustering_loss(targets, logits.float().log_softmax(dim=1))
+    return reconstruction, clustering
 
 
 def _without_mean_gradient(embedding):
@@ -209,6 +92,105 @@ def _without_mean_gradient(embedding):
     return passed
 
 
-def default_reconstruction_loss(decoded, clean):
-    """The loss of a module that defines none, as in `Autoencoder`."""
-    return squared_reconstruction_loss(decoded, clean, hidden_weight=0.1)
+class GradientDescent:
+    """Takes steps of gradient descent on batches of all samples.
+
+    Parameters
+    ----------
+    model : ClusteringModel
+    samples : Samples
+        All of them, or this process's share, on the device of the model.
+    settings : Settings
+    processes : Processes
+        Those that train the model together.
+    noise : Noise
+        Another one in each process.
+    """
+
+    def __init__(self, model, samples, settings, processes, noise):
+        self._model, self._samples = model, samples
+        self._settings, self._processes, self._noise = settings, processes, noise
+        self._share = processes.share(settings.n_samples)
+        # Of a batch, as many as the device had memory for so far.
+        self._n_parts = 1
+        # A module of the user's own may do something else each time.
+        same_each_time = not settings.own_network and samples.on_device
+        self._graphs = None
+        if same_each_time and processes.size == 1:
+            self._graphs = graphs_for(noise.generator)
+
+    def new_optimizer(self):
+        """Adam for all weights, with a learning rate that can be set at each step."""
+        peak = self._settings.learning_rate
+        captured = self._graphs is not None
+        if captured:
+            # A graph reads it where it is.
+            peak = torch.tensor(peak, device=self._samples.device)
+        return torch.optim.Adam(
+            self._model.parameters(),
+            lr=peak,
+            fused=True,
+            capturable=captured and self._samples.device.type == "cuda",
+        )
+
+    def steps(self, optimizer, average=None, targets=None, members=None):
+        """The function that takes one step of a phase.
+
+        Parameters
+        ----------
+        optimizer : torch.optim.Optimizer
+        average : WeightAverage, default=None
+            Follows the weights.
+        targets : tensor of shape (n_members, n_clusters), callable or None
+            As for `losses`; a tensor without members has rows for this process's share.
+        members : tensor of shape (n_members,), default=None
+            Which samples batches count; None for all.
+
+        Returns
+        -------
+        step : callable
+            Takes a batch, a tensor of shape (batch_size,) with numbers of the members
+            or samples of all processes, and `Weights`. Returns this process's terms of
+            the loss, a tensor of shape (2,), summed over the samples.
+        """
+
+        def step(index, weights):
+            while True:
+                try:
+                    optimizer.zero_grad()
+                    losses = self._add_gradients(index, targets, members, weights)
+                    break
+                except Exception as error:
+                    if not is_out_of_memory(error) or 2 * self._n_parts > len(index):
+                        raise
+                self._n_parts *= 2
+                warn_of_memory(
+                    f"a batch is taken in {self._n_parts} parts",
+                    "Results are those of other noise, which is drawn for each part",
+                )
+            self._processes.sum_gradients(self._model.parameters())
+            optimizer.step()
+            if average is not None:
+                average.update()
+            return losses
+
+        return step if self._graphs is None else CapturedStep(step, self._graphs)
+
+    def _add_gradients(self, index, targets, members, weights):
+        """Leave the gradients of this process's samples of a batch, part by part."""
+        total = torch.zeros(2, device=self._samples.device)
+        for part in index.tensor_split(self._n_parts):
+            chosen = part if members is None else members[part]
+            if self._processes.size > 1:
+                first, stop = self._share.start, self._share.stop
+                own = (chosen >= first) & (chosen < stop)
+                chosen = chosen[own] - first
+                part = chosen if members is None else part[own]
+                if len(chosen) == 0:
+                    continue
+            of_part = targets[part] if isinstance(targets, torch.Tensor) else targets
+            x = self._samples.batch(chosen)
+            terms = losses(self._model, x, of_part, weights, self._noise)
+            (sum(terms) * (len(chosen) / len(index))).backward()
+            total += len(chosen) * torch.stack(terms).detach()
+        return total

@@ -1,4 +1,4 @@
-"""Where a fit has come to, on the disk, so that one that was killed can go on.
+"""Checkpoints on the disk, so that a fit that was killed can be resumed.
 
 A checkpoint is a file in the safetensors format, as a saved model is: arrays and JSON,
 and no code.
@@ -7,6 +7,7 @@ and no code.
 import hashlib
 import json
 import os
+import time
 from contextlib import contextmanager, suppress
 
 import numpy as np
@@ -16,23 +17,11 @@ from skdepict._data.paths import as_path
 from skdepict._surroundings import warn
 from skdepict.persistence._files import parse_json, write_whole
 
-VERSION = 1
-PHASES = ("pretrain", "initialise", "joint")
-MAX_COUNT = 2**31
+VERSION = 2
+# Between the ends of phases, writing takes no more of the time.
+SHARE_OF_TIME = 0.05
 # Of one and the same fit beside each other; more are taken for locks that fail.
 MAX_FITS = 64
-VALUES = {
-    "identity": str,
-    "seed": int,
-    "phase": str,
-    "n_done": int,
-    "stopped": bool,
-    "lowest": float,
-    "history": list,
-    "n_iter": int,
-    "n_rounds": int,
-    "converged": bool,
-}
 
 
 class CheckpointError(ValueError):
@@ -58,6 +47,8 @@ class Checkpoints:
         self._identity = identity
         self._folder = as_path(folder)
         self.path = self._path(1)
+        # When the next one is due.
+        self._next = 0.0
 
     @contextmanager
     def held(self):
@@ -96,8 +87,18 @@ class Checkpoints:
         name = self._identity[:16] + f"-{number}" * (number > 1)
         return self._folder / f"{name}.checkpoint"
 
-    def read(self):
-        """The content and the arrays that were written last; None if there are none.
+    def read(self, check):
+        """What was written last.
+
+        Parameters
+        ----------
+        check : callable
+            Raises an error if the content is not what a fit writes.
+
+        Returns
+        -------
+        saved : tuple (dict, dict of ndarray) or None
+            The content and the arrays; None where there is no checkpoint.
 
         Raises
         ------
@@ -118,7 +119,7 @@ class Checkpoints:
                 raise ValueError(f"version {content['version']!r} of the format")
             if metadata["digest"] != _digest(metadata["skdepict checkpoint"], arrays):
                 raise ValueError("its content does not have the digest it names")
-            _check_values(content)
+            check(content)
         if content["identity"] != self._identity:
             raise CheckpointError(
                 f"{self.path} belongs to a fit with other parameters or other data. "
@@ -140,7 +141,22 @@ class Checkpoints:
                 "away to begin anew."
             ) from error
 
-    def write(self, content, arrays):
+    def write_at_times(self, state_dict, now):
+        """Write if it must be now, or if it was long ago for what it takes.
+
+        Parameters
+        ----------
+        state_dict : callable
+            Returns plain values and tensors, two dicts by name.
+        now : bool
+        """
+        begun = time.monotonic()
+        if now or begun >= self._next:
+            self._write(*state_dict())
+            ended = time.monotonic()
+            self._next = ended + (ended - begun) / SHARE_OF_TIME
+
+    def _write(self, content, tensors):
         """Put a checkpoint in the place of the one before, as a whole or not at all.
 
         Where the disk is full, or the folder gone, a warning says so.
@@ -149,7 +165,10 @@ class Checkpoints:
 
         content = {"version": VERSION, "identity": self._identity} | content
         text = json.dumps(content)
-        arrays = {name: np.require(a, requirements="C") for name, a in arrays.items()}
+        arrays = {
+            name: np.require(tensor.numpy(force=True), requirements="C")
+            for name, tensor in tensors.items()
+        }
         metadata = {"skdepict checkpoint": text, "digest": _digest(text, arrays)}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -172,21 +191,6 @@ class Checkpoints:
             self.path.unlink(missing_ok=True)
         except OSError as error:
             warn(f"The checkpoint {self.path} could not be removed ({error}).")
-
-
-def _check_values(content):
-    """Refuse values of types that a fit does not write."""
-    for name, kind in VALUES.items():
-        value = content[name]
-        is_legal = type(value) is kind
-        if kind is int:
-            is_legal = is_legal and 0 <= value < MAX_COUNT
-        if not is_legal:
-            raise ValueError(f"{name} is {value!r:.80}")
-    if content["phase"] not in PHASES:
-        raise ValueError(f"phase is {content['phase']!r:.80}")
-    if not all(type(record) is dict for record in content["history"]):
-        raise ValueError("history is no list of epochs")
 
 
 def _digest(text, arrays):

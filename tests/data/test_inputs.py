@@ -358,7 +358,7 @@ def components():
 
 
 def search(X):
-    estimator = quick(3, fit_epochs=2, max_iter=1, max_rounds=1)
+    estimator = quick(3, fit_epochs=2, max_iter=1)
     grid = GridSearchCV(
         estimator, {"n_clusters": [2, 3]}, cv=KFold(2), error_score="raise"
     )
@@ -376,7 +376,7 @@ DOORS = {
     ),
     "confidence": lambda X, model, components: metrics.confidence(model, X),
     "stability": lambda X, model, components: metrics.stability(
-        quick(3, fit_epochs=2, max_iter=1, max_rounds=1), X
+        quick(3, fit_epochs=2, max_iter=1), X
     ),
     "search": lambda X, model, components: search(X),
     "report": lambda X, model, components: len(make_report(model, X)) > 1000,

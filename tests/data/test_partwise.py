@@ -1,8 +1,11 @@
 """Samples that are read part by part give what the same samples in memory give."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
+from sklearn.cluster import KMeans
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from skdepict._data.checks import as_samples
@@ -10,8 +13,8 @@ from skdepict._data.layout import find_layout
 from skdepict._data.partwise import open_partwise
 from skdepict._data.samples import InputFormat, Samples
 from skdepict._data.scaling import fit_scaling
-from skdepict._training import start
 from skdepict._training.processes import Processes
+from skdepict._training.start import samples_to_label
 from skdepict.metrics import clustering_accuracy
 from tests.conftest import quick
 
@@ -114,30 +117,33 @@ def test_tables_can_be_read_in_parts(blobs, tmp_path):
     np.testing.assert_array_equal(model.labels_, quick().fit(table).labels_)
 
 
-def test_many_samples_are_labelled_from_a_part_of_them(few_digits, monkeypatch):
+class Counting(KMeans):
+    """Remembers how many samples it was given."""
+
+    seen: ClassVar[list] = []
+
+    def fit_predict(self, X, y=None):
+        self.seen.append(len(X))
+        return super().fit_predict(X)
+
+
+def test_many_samples_are_labelled_from_a_part_of_them(few_digits):
     """Also the part that gets no starting labels is clustered."""
-    monkeypatch.setattr(start, "MAX_LABELLED", 200)
     images, y = few_digits
-    seen = []
-    original = start.path_integral_labels
-
-    def path_integral_labels(points, n_clusters, prior, device):
-        seen.append(len(points))
-        return original(points, n_clusters, prior, device)
-
-    monkeypatch.setattr(start, "path_integral_labels", path_integral_labels)
-    model = quick(10, max_rounds=1, fit_epochs=40, max_iter=10).fit(images)
-    assert seen == [200]
+    members = np.sort(np.random.default_rng(0).permutation(300)[:200])
+    quick(10, members=members, init=Counting(n_init=1)).fit(images)
+    assert Counting.seen == [200]
+    model = quick(10, members=members, fit_epochs=40, max_iter=10).fit(images)
     assert model.labels_.shape == (300,)
-    members = start.samples_to_label("path-integral", 300, 0)
     others = np.setdiff1d(np.arange(300), members)
     assert clustering_accuracy(y[others], model.labels_[others]) > 0.7
 
 
-def test_given_labels_are_all_learned():
-    assert start.samples_to_label(np.zeros(10**6, dtype=int), 10**6, 0) is None
-    members = start.samples_to_label("path-integral", 10**6, 0)
-    assert len(np.unique(members)) == start.MAX_LABELLED
+def test_the_part_that_gets_labels_is_drawn_and_given_labels_are_all_learned():
+    assert samples_to_label("path-integral", 50_000, 0) is None
+    members = samples_to_label("path-integral", 10**6, 0)
+    assert len(np.unique(members)) == 50_000
+    assert samples_to_label(np.zeros(10**6, dtype=int), 10**6, 0) is None
 
 
 class Endless(IterableDataset):

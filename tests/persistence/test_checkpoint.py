@@ -14,15 +14,9 @@ from numpy.random import RandomState
 from torch.utils.data import Dataset
 
 from skdepict import DEPICTClustering
-from skdepict._training import progress, rounds, step
+from skdepict._training import judge
 from skdepict.persistence import CheckpointError, _checkpoint
 from tests.conftest import quick
-from tests.training.played_graph import PlayedGraphs
-
-
-@pytest.fixture(autouse=True)
-def after_every_epoch(monkeypatch):
-    monkeypatch.setattr(progress, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
 
 
 class Items(Dataset):
@@ -67,8 +61,8 @@ class KillAfter:
 SETTINGS = {
     "images": {},
     "pretrained": {"pretrain_epochs": 2, "reconstruction_weight": 1.0},
-    "kmeans": {"init": "kmeans", "schedule": "constant"},
-    "no average": {"average_decay": 0.0, "early_stopping": False},
+    "kmeans": {"init": "kmeans"},
+    "as published": {"algorithm": "paper"},
 }
 
 
@@ -101,27 +95,16 @@ def test_a_killed_fit_ends_as_an_undisturbed_one(name, few_digits, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_steps_that_were_captured_are_gone_on_with(few_digits, monkeypatch, tmp_path):
-    images = few_digits[0]
-    parameters = {"fit_epochs": 5, "max_iter": 4, "batch_size": 30}
-    expected = quick(5, **parameters).fit(images)
-    monkeypatch.setattr(step, "graphs_for", lambda device: PlayedGraphs)
-    monkeypatch.setattr(PlayedGraphs, "made", [])
-    model, n_pieces = killed_and_resumed(tmp_path, images, 2, **parameters)
-    assert n_pieces >= 4
-    assert sum(len(graphs.captured) for graphs in PlayedGraphs.made) >= 4
-    np.testing.assert_array_equal(model.embedding_, expected.embedding_)
-    assert model.history_ == expected.history_
-
-
 def test_a_second_round_is_gone_on_with(monkeypatch, few_digits, tmp_path):
     images, y = few_digits
 
     def path_integral_labels(points, n_clusters, prior, device):
         return y % 5, 0.0
 
-    monkeypatch.setattr(rounds, "path_integral_labels", path_integral_labels)
+    monkeypatch.setattr(judge, "path_integral_labels", path_integral_labels)
     parameters = {"fit_epochs": 3, "max_iter": 2, "max_rounds": 3}
+    # From which these images are far.
+    parameters["prior"] = np.arange(1, 6) / 15
     expected = quick(5, **parameters).fit(images)
     assert expected.n_rounds_ == 3
     model, _ = killed_and_resumed(tmp_path, images, 1, **parameters)
@@ -161,7 +144,7 @@ def test_a_module_that_draws_by_itself(few_digits, tmp_path):
 def test_a_seed_that_was_drawn_is_kept(few_digits, tmp_path):
     parameters = {"max_iter": 4, "max_rounds": 1, "random_state": None}
     model, n_pieces = killed_and_resumed(tmp_path, few_digits[0], 13, **parameters)
-    assert n_pieces == 2
+    assert n_pieces >= 2
     assert len(model.history_) == 24
 
 
@@ -205,7 +188,7 @@ def test_a_damaged_or_foreign_checkpoint_is_refused_and_kept(
     elif damage == "flip weights":
         content[-5] ^= 1
     elif damage == "flip text":
-        place = content.index(b"n_rounds") + len(b'n_rounds\\": ')
+        place = content.index(b"n_iter") + len(b'n_iter\\": ')
         content[place] = ord("7")
     elif damage == "empty":
         content = b""
@@ -362,11 +345,9 @@ import sys
 import numpy as np, torch
 from sklearn.datasets import load_digits
 from skdepict import DEPICTClustering
-from skdepict._training import progress
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # Even in the background.
 torch.set_num_threads(1)
-progress.SECONDS_BETWEEN_CHECKPOINTS = 0.0
 model = DEPICTClustering(
     10, fit_epochs=30, max_iter=30, random_state=0, checkpoint_dir=sys.argv[1] or None
 )

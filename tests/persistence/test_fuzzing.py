@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import skdepict
-from skdepict._training import progress
+from skdepict._training.progress import check_values
 from skdepict.persistence import CheckpointError, ModelFileError, _checkpoint
 from skdepict.persistence._checkpoint import Checkpoints
 from tests.conftest import quick
@@ -239,9 +239,8 @@ def metadata(whole):
 
 
 @pytest.fixture
-def checkpoint(few_digits, tmp_path, monkeypatch):
+def checkpoint(few_digits, tmp_path):
     """The checkpoint of a fit that was killed."""
-    monkeypatch.setattr(progress, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     return killed(tmp_path, few_digits[0])
 
 
@@ -250,7 +249,9 @@ def test_checkpoints_of_strangers(n_of, checkpoint, watch):
     content = json.loads(metadata(whole)["skdepict checkpoint"])
 
     def opened(path):
-        assert Checkpoints(path.parent, content["identity"]).read() is not None
+        assert (
+            Checkpoints(path.parent, content["identity"]).read(check_values) is not None
+        )
 
     n_examples = n_of(300, 50_000)
     outcomes_of(opened, CheckpointError, whole, checkpoint, watch, n_examples)

@@ -1,6 +1,5 @@
 """Captured graphs of kernels, on a processor that plays the GPU."""
 
-import weakref
 from typing import ClassVar
 
 import torch
@@ -73,28 +72,28 @@ class PlayedGraphs:
 
     made: ClassVar[list] = []
 
-    def __init__(self, noise):
-        self.noise = noise
-        self.n_direct, self.n_replayed = 0, 0
-        # Of the graphs: they are in memory as long as who had them made holds them.
-        self.captured = []
+    def __init__(self, generator):
+        self.failed = False
+        self.generator = generator
+        self.n_direct, self.n_captured, self.n_replayed = 0, 0, 0
         self.made.append(self)
 
-    def warm_up(self, function):
+    def run(self, function):
         self.n_direct += 1
         return function()
 
     def capture(self, function):
-        noise = self.noise.get_state()
+        before = self.generator.get_state()
         with Recorder() as recorder:
             result = function()
         with torch.no_grad():
             recorder.undo()
-        self.noise.set_state(noise)
-        self.captured.append(weakref.ref(recorder))
-        return recorder, result
+        self.generator.set_state(before)
+        self.n_captured += 1
 
-    def replay(self, graph):
-        with torch.no_grad():
-            graph.play()
-        self.n_replayed += 1
+        def replay():
+            with torch.no_grad():
+                recorder.play()
+            self.n_replayed += 1
+
+        return replay, result

@@ -1,7 +1,5 @@
 """Rounds, and the end of the joint phase."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -9,10 +7,16 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from skdepict import DEPICTClustering
-from skdepict._training import loop, rounds
+from skdepict._data.layout import Layout
+from skdepict._training import judge, loop
 from skdepict._training.average import WeightAverage
 from skdepict._training.callbacks import FitEvents
+from skdepict._training.settings import Settings
+from skdepict.metrics import clustering_accuracy
 from tests.conftest import load_real, quick
+
+# From which 300 digits are so far that there might be better labels.
+FAR = np.arange(1, 11) / 55
 
 
 def offer(monkeypatch, labels, divergence):
@@ -23,32 +27,32 @@ def offer(monkeypatch, labels, divergence):
         asked.append(points.shape)
         return labels, divergence
 
-    monkeypatch.setattr(rounds, "path_integral_labels", path_integral_labels)
+    monkeypatch.setattr(judge, "path_integral_labels", path_integral_labels)
     return asked
 
 
 def test_labels_nearer_to_the_prior_start_another_round(monkeypatch, few_digits):
     images, y = few_digits
     asked = offer(monkeypatch, y, 0.0)
-    model = quick(10).fit(images)
+    model = quick(10, prior=FAR).fit(images)
     assert (model.n_rounds_, model.n_iter_, len(asked)) == (2, 4, 1)
     assert asked[0] == model.embedding_.shape
     assert [record["round"] for record in model.history_] == [1] * 22 + [2] * 22
     phases = [record["phase"] for record in model.history_]
     assert phases == (["initialise"] * 20 + ["joint"] * 2) * 2
     # The second round has learned what it was given.
-    assert np.mean(model.labels_ == y) > 0.9
-    assert quick(10, max_rounds=5).fit(images).n_rounds_ == 5
+    assert clustering_accuracy(y, model.labels_) > 0.9
+    assert quick(10, prior=FAR, max_rounds=5).fit(images).n_rounds_ == 5
 
 
 def test_no_other_round_where_there_is_no_reason_for_it(monkeypatch, few_digits):
     images, y = few_digits
     asked = offer(monkeypatch, y, 10.0)
-    assert quick(10).fit(images).n_rounds_ == 1
+    assert quick(10, prior=FAR).fit(images).n_rounds_ == 1
     assert len(asked) == 1
-    assert quick(10, max_rounds=1).fit(images).n_rounds_ == 1
-    assert quick(10, init=y).fit(images).n_rounds_ == 1
-    assert quick(10, init="kmeans").fit(images).n_rounds_ == 1
+    assert quick(10, prior=FAR, max_rounds=1).fit(images).n_rounds_ == 1
+    assert quick(10, prior=FAR, init=y).fit(images).n_rounds_ == 1
+    assert quick(10, prior=FAR, init="kmeans").fit(images).n_rounds_ == 1
     assert len(asked) == 1
 
 
@@ -56,83 +60,118 @@ def test_many_points_get_a_graph_only_where_a_part_of_them_gives_hope(
     monkeypatch, few_digits
 ):
     images, y = few_digits
-    monkeypatch.setattr(rounds, "MAX_SCREENED", 100)
+    rows = images.reshape(300, -1)
+    settings = settings_of(n_samples=300, n_clusters=10)
+
+    def labels_to_go_on():
+        cpu = torch.device("cpu")
+        return judge.labels_to_go_on(lambda: rows, settings, 1.0, cpu, max_screened=100)
+
     asked = offer(monkeypatch, y, 10.0)
-    assert quick(10).fit(images).n_rounds_ == 1
+    assert labels_to_go_on() is None
     assert asked == [(100, 64)]
     asked = offer(monkeypatch, y, 0.0)
-    assert quick(10).fit(images).n_rounds_ == 2
+    assert len(np.unique(labels_to_go_on())) == 10
     assert asked == [(100, 64), (300, 64)]
+
+
+def test_no_graph_of_the_embedding_where_it_could_only_win_by_chance():
+    def no_points():
+        pytest.fail("points were asked for")
+
+    settings = settings_of(n_samples=10_000, n_clusters=10)
+    cpu = torch.device("cpu")
+    # Chance is 9 / 20,000.
+    assert judge.labels_to_go_on(no_points, settings, 4.9e-4, cpu) is None
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "lowest", "allowed"),
+    [(300, 0.0, 0.015), (300, 0.1, 0.155), (70_000, 0.01, 0.014064)],
+)
+def test_sizes_drift_where_they_leave_the_prior_by_more_than_chance(
+    n_samples, lowest, allowed
+):
+    settings = settings_of(n_samples=n_samples, n_clusters=10)
+    assert not judge.has_drifted(allowed * 0.999, lowest, settings)
+    assert judge.has_drifted(allowed * 1.001, lowest, settings)
+    settings = settings_of(n_samples=n_samples, n_clusters=10, algorithm="paper")
+    assert not judge.has_drifted(10.0, lowest, settings)
+
+
+def settings_of(n_samples, n_clusters, **parameters):
+    """The settings of a fit of images."""
+    parameters = DEPICTClustering(n_clusters, **parameters).get_params()
+    prior = np.full(n_clusters, 1 / n_clusters)
+    found = {"prior": prior, "init": "path-integral", "seed": 0}
+    layout = Layout("image", (1, 8, 8))
+    return Settings.of(parameters, layout, n_samples, n_clusters, None, **found)
 
 
 def test_a_round_that_leads_away_from_the_prior_is_undone(monkeypatch, few_digits):
     images, _ = few_digits
-    expected = quick(10, max_rounds=1).fit(images)
+    expected = quick(10, prior=FAR, max_rounds=1).fit(images)
     offer(monkeypatch, np.arange(300) // 200, 0.0)
-    model = quick(10).fit(images)
+    model = quick(10, prior=FAR).fit(images)
     assert (model.n_rounds_, model.best_round_) == (2, 1)
     np.testing.assert_array_equal(model.labels_, expected.labels_)
     np.testing.assert_array_equal(model.embedding_, expected.embedding_)
 
 
 def drift(monkeypatch, divergences):
-    """Have KL(f || u) take these values, and keep the weights that Q comes from."""
-    weights = []
-    original = loop.Trainer._target_distribution
-
-    def target_distribution(trainer, average):
-        with average.applied():
-            weights.append(copy.deepcopy(trainer.model.state_dict()))
-        return original(trainer, average)
-
+    """Have KL(f || u) take these values, the first before the first epoch."""
     values = iter(divergences)
-    monkeypatch.setattr(loop.Trainer, "_target_distribution", target_distribution)
     monkeypatch.setattr(
         loop, "prior_divergence", lambda *args: torch.tensor(next(values))
     )
-    return weights
 
 
 def test_joint_phase_ends_at_drifting_sizes_and_goes_back(monkeypatch, few_digits):
     images, y = few_digits
-    values = [0.010, 0.009, 0.008, 0.0115, 0.0118, 0.02, 0.03]
-    weights = drift(monkeypatch, values)
-    model = quick(10, init=y, max_iter=6).fit(images)
-    # 1.4 * 0.008 + 0.0005 = 0.0117
-    assert model.n_iter_ == 4
+    watch = Watch(images)
+    # Chance is 9 / 600: 1.4 * 0.08 + 0.015 = 0.127.
+    drift(monkeypatch, [0.10, 0.09, 0.08, 0.125, 0.126, 0.13, 0.2])
+    model = quick(10, init=y, max_iter=6).set_callbacks(watch).fit(images)
+    assert model.n_iter_ == 5
     assert not model.converged_
+    of_joint = watch.weights[-5:]
     for name, value in model.network_.state_dict().items():
-        assert torch.equal(value, weights[2][name])
+        assert torch.equal(value, of_joint[1][name])
     assert not torch.equal(
-        weights[4]["assignment.weight"], weights[2]["assignment.weight"]
+        of_joint[3]["assignment.weight"], of_joint[1]["assignment.weight"]
     )
 
 
-def test_joint_phase_goes_on_without_early_stopping(monkeypatch, few_digits):
+def test_joint_phase_as_published_takes_no_notice_of_sizes(monkeypatch, few_digits):
     images, y = few_digits
-    weights = drift(monkeypatch, [0.01, 0.02, 0.04, 0.08])
-    model = quick(10, init=y, max_iter=3, early_stopping=False).fit(images)
+    watch = Watch(images)
+    drift(monkeypatch, [0.1, 0.2, 0.4, 0.8])
+    model = quick(10, init=y, max_iter=3, algorithm="program")
+    model.set_callbacks(watch).fit(images)
     assert model.n_iter_ == 3
     for name, value in model.network_.state_dict().items():
-        assert torch.equal(value, weights[-1][name])
+        assert torch.equal(value, watch.weights[-1][name])
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5])
 def test_targets_come_from_an_average_of_the_weights(decay, monkeypatch, few_digits):
     """Against the recursion written out, on the weights after each step."""
     images, y = few_digits
-    steps = []
-    weights = drift(monkeypatch, [0.01] * 3)
+    steps, watch = [], Watch(images)
     original = torch.optim.Adam.step
 
     def step(optimizer, *args):
+        parameters = optimizer.param_groups[0]["params"]
+        if not steps:
+            steps.append([p.detach().clone() for p in parameters])
         result = original(optimizer, *args)
-        steps.append([p.detach().clone() for p in optimizer.param_groups[0]["params"]])
+        steps.append([p.detach().clone() for p in parameters])
         return result
 
     monkeypatch.setattr(torch.optim.Adam, "step", step)
-    quick(10, init=y, fit_epochs=0, max_iter=2, average_decay=decay).fit(images)
-    average = list(weights[0].values())
+    model = quick(10, init=y, fit_epochs=0, max_iter=2, average_decay=decay)
+    model.set_callbacks(watch).fit(images)
+    average, *steps = steps
     n_batches = len(steps) // 2
     for epoch in range(2):
         for current in steps[epoch * n_batches : (epoch + 1) * n_batches]:
@@ -140,7 +179,8 @@ def test_targets_come_from_an_average_of_the_weights(decay, monkeypatch, few_dig
                 decay * mean + (1 - decay) * value
                 for mean, value in zip(average, current, strict=True)
             ]
-        for mean, value in zip(average, weights[epoch + 1].values(), strict=True):
+        found = watch.weights[epoch].values()
+        for mean, value in zip(average, found, strict=True):
             torch.testing.assert_close(mean, value, rtol=1e-5, atol=1e-6)
 
 
@@ -151,18 +191,13 @@ def test_published_configuration_can_be_fitted_and_overridden(few_digits):
     assert (init.n_clusters, init.metric) == (10, "euclidean")
     changed = {
         "embedding_dim": 10,
-        "target": "square-root",
-        "max_rounds": 1,
+        "algorithm": "paper",
         "pretrain_epochs": 50,
         "fit_epochs": 20,
         "max_iter": 50,
-        "average_decay": 0.0,
-        "early_stopping": False,
         "reconstruction_weight": 1.0,
-        "affine_noise": False,
-        "elastic_noise": False,
+        "distortion": False,
         "learning_rate": 1e-4,
-        "schedule": "constant",
         "batch_size": 100,
         "init": init,
     }
@@ -224,7 +259,8 @@ class Watch:
     """A callback that keeps the labels that a stop would give, and may stop."""
 
     def __init__(self, images, stop_at=None):
-        self.images, self.stop_at, self.labels, self.n_epochs = images, stop_at, [], 0
+        self.images, self.stop_at, self.n_epochs = images, stop_at, 0
+        self.labels, self.weights = [], []
 
     def setup(self, estimator, context):
         pass
@@ -241,6 +277,7 @@ class Watch:
         self.n_epochs += 1
         x = torch.from_numpy(self.images).float()[:, None] / 8 - 1
         model = fitted_estimator.network_
+        self.weights.append(model.state_dict())
         with torch.no_grad():
             self.labels.append(model.assignment(model.embed(x)).argmax(dim=1).numpy())
         return self.n_epochs == self.stop_at
@@ -256,7 +293,7 @@ def test_callbacks_see_the_model_that_would_be_returned(few_digits):
 def test_a_callback_that_stops_the_joint_phase_ends_the_rounds(monkeypatch, few_digits):
     images, y = few_digits
     offer(monkeypatch, y, 0.0)
-    model = quick(10).set_callbacks(Watch(images, stop_at=21)).fit(images)
+    model = quick(10, prior=FAR).set_callbacks(Watch(images, stop_at=21)).fit(images)
     assert (model.n_rounds_, model.n_iter_) == (1, 1)
 
 
@@ -279,10 +316,10 @@ def test_an_interrupted_round_does_not_replace_a_whole_one(
     number, monkeypatch, few_digits
 ):
     images, y = few_digits
-    expected = quick(10, max_rounds=1).fit(images)
+    expected = quick(10, prior=FAR, max_rounds=1).fit(images)
     offer(monkeypatch, y, 0.0)
     interrupt_epoch(monkeypatch, number)
-    model = quick(10)
+    model = quick(10, prior=FAR)
     with pytest.raises(KeyboardInterrupt, match="interrupted"):
         model.fit(images)
     assert (model.n_rounds_, model.best_round_) == (2, 1)
@@ -292,25 +329,18 @@ def test_an_interrupted_round_does_not_replace_a_whole_one(
 
 def test_an_interrupt_between_rounds_keeps_the_first(monkeypatch, few_digits):
     images, _ = few_digits
-    expected = quick(10, max_rounds=1, tol=1.0).fit(images)
+    expected = quick(10, prior=FAR, max_rounds=1, tol=1.0).fit(images)
     assert expected.converged_
 
     def path_integral_labels(points, n_clusters, prior, device):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(rounds, "path_integral_labels", path_integral_labels)
-    model = quick(10, tol=1.0)
+    monkeypatch.setattr(judge, "path_integral_labels", path_integral_labels)
+    model = quick(10, prior=FAR, tol=1.0)
     with pytest.raises(KeyboardInterrupt, match="interrupted"):
         model.fit(images)
     assert not model.converged_
     np.testing.assert_array_equal(model.labels_, expected.labels_)
-
-
-def test_no_graph_of_the_embedding_where_it_could_not_win(monkeypatch, few_digits):
-    asked = offer(monkeypatch, few_digits[1], 0.0)
-    monkeypatch.setattr(loop, "size_divergence", lambda *args: 5e-4)
-    assert quick(10).fit(few_digits[0]).n_rounds_ == 1
-    assert not asked
 
 
 def test_pretraining_does_not_collapse():

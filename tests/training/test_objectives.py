@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import rel_entr, softmax
+from torch.nn.functional import binary_cross_entropy, mse_loss
 
 from skdepict._training.objectives import (
-    TARGET_FORMS,
+    chance,
     clustering_loss,
     prior_divergence,
     target_distribution,
 )
-from skdepict.networks._losses import (
-    binary_reconstruction_loss,
-    squared_reconstruction_loss,
-)
+from skdepict.networks._losses import reconstruction_loss
+
+FORMS = ("square-root", "squared")
 
 
 def random_problem(seed, n_samples=6, n_clusters=3):
@@ -108,7 +108,7 @@ def test_squared_form_is_the_published_one_under_a_uniform_prior(seed):
     seed=st.integers(0, 10_000),
     n_samples=st.integers(1, 30),
     n_clusters=st.integers(1, 8),
-    form=st.sampled_from(TARGET_FORMS),
+    form=st.sampled_from(FORMS),
 )
 def test_targets_are_distributions_and_ignore_the_order_of_samples(
     seed, n_samples, n_clusters, form
@@ -131,7 +131,7 @@ def test_square_root_targets_are_nearer_to_the_prior_than_predictions(seed):
     assert rel_entr(targets.mean(axis=0), prior).sum() <= before + 1e-12
 
 
-@pytest.mark.parametrize("form", TARGET_FORMS)
+@pytest.mark.parametrize("form", FORMS)
 def test_a_cluster_without_mass_gives_no_nan(form):
     probabilities = np.array([[1.0, 0.0], [1.0, 0.0]])
     targets = closed_form(probabilities, np.array([0.5, 0.5]), form)
@@ -170,10 +170,8 @@ def test_gradient_of_the_clustering_loss():
     assert torch.autograd.gradcheck(loss, logits)
 
 
-@pytest.mark.parametrize(
-    "reconstruction_loss", [squared_reconstruction_loss, binary_reconstruction_loss]
-)
-def test_gradient_and_value_of_the_reconstruction_losses(reconstruction_loss):
+@pytest.mark.parametrize("at_input", [mse_loss, binary_cross_entropy])
+def test_gradient_and_value_of_the_reconstruction_losses(at_input):
     generator = torch.Generator().manual_seed(0)
 
     def values(*shape):
@@ -183,14 +181,23 @@ def test_gradient_and_value_of_the_reconstruction_losses(reconstruction_loss):
     hidden, output = values(4, 5).requires_grad_(), values(4, 3).requires_grad_()
 
     def loss(hidden, output):
-        return reconstruction_loss([hidden, output], clean, 0.3)
+        return reconstruction_loss([hidden, output], clean, 0.3, at_input)
 
     assert torch.autograd.gradcheck(loss, (hidden, output))
     x, y = clean[0].numpy(), output.detach().numpy()
-    at_input = {
-        squared_reconstruction_loss: np.mean((x - y) ** 2),
-        binary_reconstruction_loss: -np.mean(x * np.log(y) + (1 - x) * np.log(1 - y)),
-    }[reconstruction_loss]
+    expected = {
+        mse_loss: np.mean((x - y) ** 2),
+        binary_cross_entropy: -np.mean(x * np.log(y) + (1 - x) * np.log(1 - y)),
+    }[at_input]
     at_hidden = np.mean((clean[1].numpy() - hidden.detach().numpy()) ** 2)
-    expected = at_input + 0.3 * at_hidden
+    expected += 0.3 * at_hidden
     assert loss(hidden, output).item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("n_samples", "n_clusters"), [(300, 10), (5000, 3)])
+def test_chance_is_the_mean_divergence_of_sizes_that_are_drawn(n_samples, n_clusters):
+    rng = np.random.default_rng(0)
+    prior = rng.dirichlet(np.full(n_clusters, 5.0))
+    frequencies = rng.multinomial(n_samples, prior, size=4000) / n_samples
+    mean = rel_entr(frequencies, prior).sum(axis=1).mean()
+    assert chance(n_samples, n_clusters) == pytest.approx(mean, rel=0.05)

@@ -1,14 +1,12 @@
 """Devices with too little memory for a batch."""
 
-from contextlib import nullcontext
-
 import numpy as np
 import pytest
 import torch
 
-from skdepict._training import step
-from skdepict._training.step import Gradients
-from skdepict.networks._model import ClusteringModel, inference_batch
+from skdepict.networks import DenseAutoencoder
+from skdepict.networks._inference import inference_batch
+from skdepict.networks._model import ClusteringModel
 from tests.conftest import quick
 
 FULL = [
@@ -19,44 +17,53 @@ FULL = [
 ]
 
 
-def with_room_for(n_samples, method, error):
-    """The same method on a device that fails at more samples."""
+class Limited(DenseAutoencoder):
+    """A network on a device that in training fails at more samples."""
 
-    def limited(self, *arguments):
-        x = next(part for part in arguments if isinstance(part, torch.Tensor))
-        if len(x) > n_samples:
-            raise error
-        return method(self, *arguments)
+    def __init__(self, n_samples, error):
+        torch.manual_seed(0)
+        super().__init__((10,), embedding_dim=8)
+        self.n_samples, self.error = n_samples, error
 
-    return limited
+    def encode(self, x, corrupt):
+        if self.training and len(x) > self.n_samples:
+            raise self.error
+        return super().encode(x, corrupt)
+
+
+def limited(n_samples, error):
+    """An estimator for such a device; its noise is none, for it would differ."""
+    network = Limited(n_samples, error)
+    return quick(3, network=network, batch_size=32, dropout=0.0, max_rounds=1)
 
 
 @pytest.mark.parametrize("error", FULL, ids=lambda error: str(error)[:12])
-def test_batches_are_halved_until_they_fit(error, monkeypatch, blobs):
+def test_batches_are_halved_until_they_fit(error, blobs):
     X, _ = blobs
-    # In bfloat16 sums of parts differ by more than rounding of single precision.
-    monkeypatch.setattr(step, "training_precision", lambda device: nullcontext())
-    parameters = {"batch_size": 32, "dropout": 0.0, "max_rounds": 1}
-    expected = quick(3, **parameters).fit(X)
-    monkeypatch.setattr(
-        Gradients, "_losses", with_room_for(10, Gradients._losses, error)
-    )
+    expected = limited(32, error).fit(X)
     with pytest.warns(UserWarning, match="out of memory: from now on a batch") as seen:
-        model = quick(3, **parameters).fit(X)
+        model = limited(10, error).fit(X)
     # 32 samples are taken as 16 twice, then as 8 four times, and stay so.
     assert len(seen) == 2
     np.testing.assert_array_equal(model.labels_, expected.labels_)
-    np.testing.assert_allclose(model.embedding_, expected.embedding_, atol=1e-3)
+    # In bfloat16 sums of parts are rounded otherwise.
+    np.testing.assert_allclose(model.embedding_, expected.embedding_, atol=0.1)
     for ours, theirs in zip(model.history_, expected.history_, strict=True):
-        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-3, abs=1e-6)
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=0.05, abs=1e-3)
 
 
 @pytest.mark.parametrize("error", FULL, ids=lambda error: str(error)[:12])
 def test_predictions_are_the_same_in_smaller_batches(error, monkeypatch, fitted):
     X = np.random.default_rng(0).integers(0, 16, (2500, 8, 8)).astype(np.float32)
     expected = fitted.transform(X)
-    embed = with_room_for(100, ClusteringModel.embed, error)
-    monkeypatch.setattr(ClusteringModel, "embed", embed)
+    embed = ClusteringModel.embed
+
+    def embed_few(model, x):
+        if len(x) > 100:
+            raise error
+        return embed(model, x)
+
+    monkeypatch.setattr(ClusteringModel, "embed", embed_few)
     with pytest.warns(UserWarning, match="samples at a time are embedded") as seen:
         found = fitted.transform(X)
     # Of 1,024, and 512, 256 and 128.
@@ -64,12 +71,8 @@ def test_predictions_are_the_same_in_smaller_batches(error, monkeypatch, fitted)
     np.testing.assert_array_equal(found, expected)
 
 
-def test_a_device_without_room_for_one_sample_is_an_error(monkeypatch, blobs):
-    error = FULL[0]
-    monkeypatch.setattr(
-        Gradients, "_losses", with_room_for(0, Gradients._losses, error)
-    )
-    model = quick(3)
+def test_a_device_without_room_for_one_sample_is_an_error(blobs):
+    model = limited(0, FULL[0])
     with (
         pytest.warns(UserWarning, match="out of memory"),
         pytest.raises(torch.OutOfMemoryError),
@@ -78,13 +81,10 @@ def test_a_device_without_room_for_one_sample_is_an_error(monkeypatch, blobs):
     assert not hasattr(model, "labels_")
 
 
-def test_other_errors_are_not_taken_for_it(monkeypatch, blobs):
+def test_other_errors_are_not_taken_for_it(blobs):
     error = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
-    monkeypatch.setattr(
-        Gradients, "_losses", with_room_for(10, Gradients._losses, error)
-    )
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
-        quick(3).fit(blobs[0])
+        limited(10, error).fit(blobs[0])
 
 
 @pytest.mark.parametrize("n_features", [1, 64, 784, 3 * 256**2, 10**9])

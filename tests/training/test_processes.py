@@ -16,6 +16,8 @@ from skdepict._training.processes import Processes
 from skdepict.metrics import clustering_accuracy
 
 SCRIPT = Path(__file__).with_name("fit_in_group.py")
+# The script finds the tests, and nobody waits for threads.
+IN_THE_GROUP = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[2])}
 # Processes that are started again must not meet the addresses of those before in the
 # store of torchrun (pytorch/pytorch#135712).
 RESTARTABLE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
@@ -39,7 +41,7 @@ def start(n_processes, task, folder, *options):
     command = [sys.executable, *group, SCRIPT]
     return subprocess.run(
         [*map(str, command), task, str(folder)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | RESTARTABLE,
+        env=os.environ | IN_THE_GROUP | RESTARTABLE,
         capture_output=True,
         text=True,
         timeout=300,
@@ -143,7 +145,7 @@ def test_a_killed_process_is_an_error_in_the_others(folder):
     runs = [
         subprocess.Popen(
             [sys.executable, str(SCRIPT), "killed", str(folder)],
-            env=os.environ | shared | {"OMP_NUM_THREADS": "1", "RANK": rank},
+            env=os.environ | shared | IN_THE_GROUP | {"RANK": rank},
             stderr=subprocess.PIPE,
             text=True,
         )
