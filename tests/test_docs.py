@@ -1,8 +1,10 @@
 """The documentation of the public names."""
 
 import inspect
+import re
 from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpydoc.validate
 import pytest
@@ -11,6 +13,7 @@ import skdepict
 from skdepict import datasets, metrics, networks, plotting
 
 DOCS = Path(__file__).parents[1] / "docs"
+PAGES = [*DOCS.glob("*.rst"), *DOCS.glob("guide/*.rst")]
 # Sections that not everything needs; and names in Returns, which scikit-learn has too.
 LEFT_OUT = {"ES01", "EX01", "SA01", "RT02"}
 
@@ -81,3 +84,18 @@ def test_no_page_is_left_to_be_written():
         text = page.read_text()
         assert "TODO" not in text, page
         assert "To be filled" not in text, page
+
+
+def test_files_that_contributors_are_sent_to_exist():
+    package = Path(skdepict.__file__).parent
+    table = (DOCS.parent / "CONTRIBUTING.rst").read_text().split("Imports between")[0]
+    named = re.findall(r"``(\w+(?:/\w+)*(?:/|\.py))``", table)
+    assert len(named) > 20
+    assert [name for name in named if not (package / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", sorted(PAGES), ids=lambda page: page.stem)
+def test_names_of_the_package_on_a_page_exist(page):
+    for name in re.findall(r"``(skdepict(?:\.\w+)+)[`(]", page.read_text()):
+        if not name.endswith((".skdepict", "__main__")):
+            resolve_name(name)
