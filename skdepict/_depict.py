@@ -151,13 +151,16 @@ class DEPICTClustering(
           the fitted model; a learning rate that in each phase climbs to its peak for a
           quarter of the steps and falls to zero along half a cosine; an end of the
           joint phase, and a way back to its best epoch, where the cluster sizes drift
-          away from the prior; and a second round of the phases "initialise" and
-          "joint" where the embedding, clustered by path integrals, shows labels whose
-          sizes are nearer to the prior than those of the network. That needs
-          init="path-integral".
+          away from the prior.
         - "paper": none of this, and Q of equation 6 [1]_.
         - "program": as "paper", with the sharper form of Q, which the program of the
           paper's authors uses.
+
+    max_rounds : int, default=2
+        How often the phases "initialise" and "joint" may be run. With
+        init="path-integral", the embedding is clustered by path integrals too, once it
+        is trained; labels whose sizes are nearer to the prior than those of the network
+        are what the next round starts from. There is no next round if they are not.
 
     fit_epochs : int, default=None
         Epochs of learning the starting labels, in each round. By default 12, and more
@@ -166,11 +169,9 @@ class DEPICTClustering(
     max_iter : int, default=None
         Most epochs of the joint phase, in each round. By default 20; more on small
         data, for at least 1280 steps, and fewer on large data, for at most 12,000
-        steps, but no fewer than 4.
-
-    tol : float, default=1e-7
-        The joint phase has converged when the mean squared change of Q from one epoch
-        to the next falls below this, from its second quarter on.
+        steps, but no fewer than 4. The phase ends before, has converged, when the mean
+        squared change of Q from one epoch to the next is below 1e-7, after the first
+        quarter.
 
     reconstruction_weight : float, default=0.0
         The weight of the reconstruction loss in the joint objective.
@@ -241,7 +242,7 @@ class DEPICTClustering(
         The number of epochs of the joint phase, in all rounds.
 
     converged_ : bool
-        Whether the change of Q fell below `tol` in the round that was kept.
+        Whether the joint phase has converged in the round that was kept.
 
     history_ : list of dict
         One entry per epoch, ready for :class:`pandas.DataFrame`: "phase", "round"
@@ -317,9 +318,9 @@ class DEPICTClustering(
         "prior": ["array-like", None],
         "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],
         "algorithm": [StrOptions(set(ALGORITHMS))],
+        "max_rounds": [Interval(Integral, 1, None, closed="left")],
         "fit_epochs": [Interval(Integral, 0, None, closed="left"), None],
         "max_iter": [Interval(Integral, 0, None, closed="left"), None],
-        "tol": [Interval(Real, 0, None, closed="left")],
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "distortion": ["boolean"],
@@ -342,9 +343,9 @@ class DEPICTClustering(
         prior=None,
         pretrain_epochs=0,
         algorithm="stabilised",
+        max_rounds=2,
         fit_epochs=None,
         max_iter=None,
-        tol=1e-7,
         reconstruction_weight=0.0,
         dropout=0.1,
         distortion=True,
@@ -363,9 +364,9 @@ class DEPICTClustering(
         self.prior = prior
         self.pretrain_epochs = pretrain_epochs
         self.algorithm = algorithm
+        self.max_rounds = max_rounds
         self.fit_epochs = fit_epochs
         self.max_iter = max_iter
-        self.tol = tol
         self.reconstruction_weight = reconstruction_weight
         self.dropout = dropout
         self.distortion = distortion

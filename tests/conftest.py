@@ -96,8 +96,7 @@ class Tuned(DEPICTClustering):
 
 
 # Of `skdepict._training.settings.Settings`, what no parameter sets by itself.
-TUNED = {"target", "schedule", "average_decay", "early_stopping", "max_rounds"}
-TUNED |= {"affine_noise", "elastic_noise", "members"}
+TUNED = {"target", "schedule", "average_decay", "early_stopping", "tol", "members"}
 
 
 def quick(n_clusters=3, **parameters):
@@ -106,7 +105,7 @@ def quick(n_clusters=3, **parameters):
     kind = DEPICTClustering
     if changes:
         kind = type("DEPICTClustering", (Tuned,), {"changes": changes})
-    defaults = {"fit_epochs": 20, "max_iter": 2, "tol": 0.0, "random_state": 0}
+    defaults = {"fit_epochs": 20, "max_iter": 2, "random_state": 0}
     return kind(n_clusters, **(defaults | parameters))
 
 

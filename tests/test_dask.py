@@ -18,7 +18,7 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "dask_search.py"
 def test_search_on_two_workers_is_the_search_here(few_digits):
     images, y = few_digits
     search = runpy.run_path(str(EXAMPLE))["search"]
-    brief = {"fit_epochs": 10, "max_iter": 2, "tol": 0.0}
+    brief = {"fit_epochs": 10, "max_iter": 2}
     grid = {"n_clusters": [8, 10]}
     found = search(images, y, grid, **brief)
     expected = GridSearchCV(

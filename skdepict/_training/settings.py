@@ -30,14 +30,12 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
         "schedule": "one-cycle",
         "average_decay": 0.99,
         "early_stopping": True,
-        "max_rounds": 2,
     },
     "paper": {
         "target": "square-root",
         "schedule": "constant",
         "average_decay": 0.0,
         "early_stopping": False,
-        "max_rounds": 1,
     },
 }
 ALGORITHMS["program"] = ALGORITHMS["paper"] | {"target": "squared"}
@@ -54,8 +52,10 @@ class Settings:
     members : ndarray of shape (n_members,) or None
         The samples that get starting labels, if not all do.
     prior : ndarray of shape (n_clusters,)
-    target, schedule, average_decay, early_stopping, max_rounds
+    target, schedule, average_decay, early_stopping
         See `ALGORITHMS`.
+    tol : float
+        The mean squared change of Q that says that the joint phase has converged.
     own_network : bool
         Whether the network is a module of the user's.
     """
@@ -70,7 +70,7 @@ class Settings:
     pretrain_epochs: int
     fit_epochs: int
     max_iter: int
-    tol: float
+    max_rounds: int
     reconstruction_weight: float
     dropout: float
     affine_noise: bool
@@ -82,7 +82,7 @@ class Settings:
     schedule: str
     average_decay: float
     early_stopping: bool
-    max_rounds: int
+    tol: float = 1e-7
 
     @classmethod
     def of(cls, parameters, layout, n_samples, n_clusters, members, **found):
@@ -143,6 +143,7 @@ def published(n_clusters):
         "embedding_dim": n_clusters,
         "init": PathIntegralClustering(n_clusters, metric="euclidean"),
         "algorithm": "paper",
+        "max_rounds": 1,
         "pretrain_epochs": 50,
         "fit_epochs": 20,
         "max_iter": 50,

@@ -93,7 +93,7 @@ def main():
 
         FitEvents.begin_epoch = die
 
-    model = quick(10, tol=1e-7, **parameters).fit(X)
+    model = quick(10, **parameters).fit(X)
     state = {name: value.numpy() for name, value in model.network_.state_dict().items()}
     np.savez(
         f"{folder}/{task}_{os.environ.get('WORLD_SIZE', 1)}_{rank}.npz",

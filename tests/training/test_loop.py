@@ -192,6 +192,7 @@ def test_published_configuration_can_be_fitted_and_overridden(few_digits):
     changed = {
         "embedding_dim": 10,
         "algorithm": "paper",
+        "max_rounds": 1,
         "pretrain_epochs": 50,
         "fit_epochs": 20,
         "max_iter": 50,
