@@ -121,42 +121,26 @@ class WhitenedComponents(
         self : object
             The fitted transformer.
         """
-        X = self._validate(X, reset=True)
+        X = validated_rows(self, X)
         n_components = min(self.n_components, *X.shape)
         if sparse.issparse(X) and min(X.shape) <= self.n_components:
             X = X.toarray()
         if sparse.issparse(X):
             self.mean_ = np.zeros(X.shape[1], dtype=X.dtype)
             scale = float(abs(X).max())
-            if scale == 0:
-                return self._without_variation(X)
-            solver = TruncatedSVD(n_components, algorithm="arpack", random_state=0)
-            deviations = solver.fit_transform(X / scale).std(axis=0)
         else:
             self.mean_ = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
             scale = float(np.ptp(X, axis=0).max())
-            if scale == 0:
-                return self._without_variation(X)
-            centered = X - self.mean_
-            centered /= scale
-            solver = _dense_solver(X, n_components).fit(centered)
-            deviations = np.sqrt(solver.explained_variance_)
-        order = np.argsort(-deviations, kind="stable")
-        least = LEAST_DEVIATION_IN_ROOTS * np.sqrt(np.finfo(X.dtype).eps)
-        varies = deviations[order] > deviations.max() * least
-        # The largest stays in any case.
-        varies[0] = True
-        kept = order[varies]
-        self.components_ = solver.components_[kept]
-        self.deviations_ = deviations[kept].astype(np.float64) * scale
-        self.n_components_ = len(kept)
-        return self
-
-    def _without_variation(self, X):
-        """Nothing varies: one component of zeros."""
-        self.components_ = np.eye(1, X.shape[1], dtype=X.dtype)
-        self.deviations_ = np.zeros(1)
-        self.n_components_ = 1
+        if scale == 0:
+            # Nothing varies: one component of zeros.
+            self.components_ = np.eye(1, X.shape[1], dtype=X.dtype)
+            deviations = np.zeros(1)
+        else:
+            # Of a range of about 1, for squares of any values are finite then.
+            scaled = (X if sparse.issparse(X) else X - self.mean_) / scale
+            self.components_, deviations = principal_axes(scaled, n_components)
+        self.deviations_ = deviations * scale
+        self.n_components_ = self._n_features_out = len(deviations)
         return self
 
     @sklearn_defaults()
@@ -175,7 +159,7 @@ class WhitenedComponents(
             at zero.
         """
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
+        X = validated_rows(self, X, reset=False)
         scale = np.where(self.deviations_ > 0, self.deviations_, 1) ** self.whitening
         axes = (self.components_ / scale[:, None]).T.astype(X.dtype)
         if sparse.issparse(X):
@@ -187,20 +171,6 @@ class WhitenedComponents(
             unit_length = self.n_components_ >= MIN_COMPONENTS_FOR_UNIT_LENGTH
         return normalize(coordinates, copy=False) if unit_length else coordinates
 
-    def _validate(self, X, reset):
-        return validate_data(
-            self,
-            X := in_memory(as_samples(X)),
-            reset=reset,
-            accept_sparse="csr",
-            dtype=float_dtypes(X),
-            ensure_min_samples=2 if reset else 1,
-        )
-
-    @property
-    def _n_features_out(self):
-        return self.n_components_
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -208,17 +178,67 @@ class WhitenedComponents(
         return tags
 
 
-def float_dtypes(X):
-    """What X may be computed in, first what it is turned into if it is neither.
+def principal_axes(X, n_components, max_dense_side=MAX_DENSE_SIDE):
+    """The principal axes along which samples vary.
 
-    Bytes and other integers that fit take no more than float32.
+    Parameters
+    ----------
+    X : {ndarray, csr_array} of shape (n_samples, n_features)
+        Samples, centred unless they are sparse.
+    n_components : int
+        The number of axes at most.
+    max_dense_side : int
+        Above this many rows and columns the solver is an iterative one.
+
+    Returns
+    -------
+    axes : ndarray of shape (n_axes, n_features)
+        The one of the largest deviation first.
+    deviations : ndarray of shape (n_axes,)
+        The standard deviation of the samples along each axis.
     """
+    if sparse.issparse(X):
+        solver = TruncatedSVD(n_components, algorithm="arpack", random_state=0)
+        deviations = solver.fit_transform(X).std(axis=0)
+    else:
+        kind = "covariance_eigh" if X.shape[0] >= X.shape[1] else "full"
+        if min(X.shape) > max(max_dense_side, n_components):
+            kind = "arpack"
+        solver = PCA(n_components, svd_solver=kind, random_state=0).fit(X)
+        deviations = np.sqrt(solver.explained_variance_)
+    order = np.argsort(-deviations, kind="stable")
+    least = LEAST_DEVIATION_IN_ROOTS * np.sqrt(np.finfo(X.dtype).eps)
+    varies = deviations[order] > deviations.max() * least
+    # The largest stays in any case.
+    varies[0] = True
+    kept = order[varies]
+    return solver.components_[kept], deviations[kept].astype(np.float64)
+
+
+def validated_rows(estimator, X, reset=True):
+    """Samples as an array or csr matrix of floats, by the rules of scikit-learn.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Learns the features, or compares them with those of its fit.
+    X : object
+        What the user passed.
+    reset : bool, default=True
+        Whether this is a fit, which needs two samples.
+
+    Returns
+    -------
+    X : {ndarray, csr_matrix} of shape (n_samples, n_features)
+        float32 or float64 as before; bytes and other integers that fit are float32.
+    """
+    X = in_memory(as_samples(X))
     small = getattr(X, "dtype", None) in (np.uint8, np.int8, np.int16, np.uint16)
-    return [np.float32, np.float64] if small else [np.float64, np.float32]
-
-
-def _dense_solver(X, n_components):
-    if min(X.shape) > MAX_DENSE_SIDE and n_components < min(X.shape):
-        return PCA(n_components, svd_solver="arpack", random_state=0)
-    tall = X.shape[0] >= X.shape[1]
-    return PCA(n_components, svd_solver="covariance_eigh" if tall else "full")
+    return validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=[np.float32, np.float64] if small else [np.float64, np.float32],
+        ensure_min_samples=2 if reset else 1,
+    )

@@ -9,9 +9,9 @@ core had absorbed when it became part of a cluster go to the core of their neigh
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
-from skdepict._path_integral.tree import owners_after
+from skdepict._path_integral.graph import edges_within, membership
+from skdepict._path_integral.merges import owners_after
 
 # More of them are not looked for: it would take time, and see what is chance.
 MAX_CLUSTERS = 500
@@ -34,7 +34,7 @@ class GroupSizes:
     """
 
     def __init__(self, sizes, merges, min_cluster_fraction):
-        self.start = sizes
+        self._start = sizes
         self._total = min_cluster_fraction * sizes.sum()
         current = sizes.tolist()
         pairs = []
@@ -61,9 +61,11 @@ class GroupSizes:
         """
         min_size = self._total / n_clusters
         while True:
-            counts = self._pairs >= min_size
-            change = (self._pairs.sum(axis=1) >= min_size) - counts.sum(axis=1)
-            n_large = np.cumsum([np.sum(self.start >= min_size), *change])
+            # Of two groups that count one is left; of two that do not, one may count.
+            lost = np.sum(self._pairs >= min_size, axis=1)
+            gained = np.sum(self._pairs, axis=1) >= min_size
+            at_first = np.sum(self._start >= min_size)
+            n_large = np.cumsum(np.append(at_first, gained - lost))
             enough = np.flatnonzero(n_large >= n_clusters)
             if len(enough):
                 return int(enough[-1]), min_size
@@ -93,15 +95,15 @@ class GroupSizes:
             groups. Copies count as the pairs that they would make.
         """
         n_pairs = np.maximum(1, n_copies // 2).sum()
-        most = min(MAX_CLUSTERS, n_pairs // MIN_GROUPS_IN_CLUSTER, len(self.start))
+        most = min(MAX_CLUSTERS, n_pairs // MIN_GROUPS_IN_CLUSTER, len(self._start))
         if most <= 2:
-            return min(2, len(self.start))
+            return min(2, len(self._start))
         numbers = np.arange(2, most + 2)
         stops = [self.stop(n_clusters)[0] for n_clusters in numbers]
         with np.errstate(divide="ignore"):
             heights = np.log(affinities[stops])
             # What would leave so many are copies that have been one all along.
-            heights[numbers > len(self.start)] = np.log(affinity_of_copies)
+            heights[numbers > len(self._start)] = np.log(affinity_of_copies)
         # No walk joins what is joined last: further apart than all else, but alike.
         heights = np.maximum(heights, np.log(np.finfo(np.float64).tiny))
         # Of fewer clusters none is less distinct than of more.
@@ -156,13 +158,13 @@ def find_cores(sizes, merges, stop, min_size):
     -------
     cores : Cores
     """
-    n_groups = len(sizes)
+    n_groups, large = len(sizes), sizes >= min_size
     sizes = sizes.tolist()
     # A group of each core, in the order in which they are made.
-    founders = [group for group in range(n_groups) if sizes[group] >= min_size]
+    founders = np.flatnonzero(large).tolist()
     # The same for each cluster; -1 where it has no core.
-    lead = [group if size >= min_size else -1 for group, size in enumerate(sizes)]
-    n_cores = [int(group >= 0) for group in lead]
+    lead = np.where(large, np.arange(n_groups), -1).tolist()
+    n_cores = large.astype(int).tolist()
     inner, outer, strays = [], [], []
     for step, (a, b) in enumerate(merges):
         sizes[a] += sizes[b]
@@ -178,21 +180,21 @@ def find_cores(sizes, merges, stop, min_size):
             founders.append(a)
             lead[a], n_cores[a] = a, 1
 
-    part = owners_after([(a, b) for _, a, b in inner], n_groups)
-    core = np.full(n_groups, -1)
-    core[part[founders]] = np.arange(len(founders))
-    core = core[part]
+    def spread(owners, values):
+        """Each group gets the value of the founders that went to its owner."""
+        of_owner = np.full(n_groups, -1)
+        of_owner[owners[founders]] = values
+        return of_owner[owners]
+
+    core = spread(
+        owners_after([pair for _, *pair in inner], n_groups), np.arange(len(founders))
+    )
     owner = owners_after(merges[:stop], n_groups)
-    names, core_cluster = np.unique(owner[founders], return_inverse=True)
-    cluster = np.full(n_groups, -1)
-    cluster[names] = np.arange(len(names))
-    absorber = owners_after(merges[:stop] + strays, n_groups)
-    home = np.full(n_groups, -1)
-    home[absorber[founders]] = core_cluster
+    core_cluster = np.unique(owner[founders], return_inverse=True)[1]
     return Cores(
         core=core,
-        cluster=cluster[owner],
-        home=home[absorber],
+        cluster=spread(owner, core_cluster),
+        home=spread(owners_after(merges[:stop] + strays, n_groups), core_cluster),
         inner=[merge for merge in inner if core[merge[1]] >= 0],
         outer=outer,
     )
@@ -223,18 +225,19 @@ def place_loose_samples(transitions, groups, cores):
     cluster = np.where(cluster < 0, cores.home[groups], cluster)
     core = cores.core[groups]
     loose = core < 0
-    core, rounds = _spread(_within(links, cluster), core)
+    core, rounds = _spread(edges_within(links, cluster), core)
     # Out of reach of a core of their cluster: its largest one.
     for k in np.unique(cluster[core < 0]):
         sizes = np.bincount(core[(cluster == k) & ~loose])
         core[(cluster == k) & (core < 0)] = sizes.argmax()
     founders = np.zeros(core.max() + 1, dtype=np.intp)
     founders[core[~loose]] = np.flatnonzero(~loose)
-    order = np.flatnonzero(loose)
-    order = order[np.argsort(rounds[order], kind="stable")]
-    earlier = _within(links, core).tocoo()
-    earlier = _select(earlier, rounds[earlier.row] > rounds[earlier.col])[order]
-    reached = np.diff(earlier.indptr) > 0
+    # What is not loose was placed in round 0.
+    order = np.argsort(rounds, kind="stable")[np.sum(~loose) :]
+    earlier = edges_within(links, core).tocoo()
+    earlier.data[rounds[earlier.row] <= rounds[earlier.col]] = 0
+    earlier = earlier.tocsr()[order]
+    reached = earlier.max(axis=1).toarray().ravel() > 0
     partners = np.where(reached, earlier.argmax(axis=1), founders[core[order]])
     return np.column_stack([order, partners])
 
@@ -255,26 +258,9 @@ def _spread(links, labels):
     while (left := np.flatnonzero(labels < 0)).size:
         n_round += 1
         rounds[left] = n_round
-        placed = np.flatnonzero(labels >= 0)
-        membership = sparse.csr_array(
-            (np.ones(len(placed)), (placed, labels[placed])),
-            shape=(len(labels), labels.max() + 1),
-        )
-        votes = (links[left] @ membership).tocsr()
+        votes = (links[left] @ membership(labels).T).tocsr()
         reached = votes.max(axis=1).toarray().ravel() > 0
         if not reached.any():
             break
         labels[left[reached]] = votes.argmax(axis=1)[reached]
     return labels, rounds
-
-
-def _within(links, labels):
-    """The links between samples of the same label."""
-    links = links.tocoo()
-    return _select(links, labels[links.row] == labels[links.col])
-
-
-def _select(links, chosen):
-    return sparse.csr_array(
-        (links.data[chosen], (links.row[chosen], links.col[chosen])), shape=links.shape
-    )

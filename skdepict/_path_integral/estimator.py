@@ -3,27 +3,16 @@
 from numbers import Integral, Real
 from typing import ClassVar
 
-import numpy as np
-from scipy.sparse.csgraph import connected_components
 from sklearn.base import BaseEstimator, ClusterMixin, _fit_context
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skdepict._data.checks import as_samples
-from skdepict._data.partwise import in_memory
-from skdepict._path_integral.components import WhitenedComponents, float_dtypes
+from skdepict._path_integral.components import WhitenedComponents, validated_rows
 from skdepict._path_integral.copies import Copies
-from skdepict._path_integral.cores import GroupSizes, find_cores, place_loose_samples
-from skdepict._path_integral.graph import nearest_neighbors, transition_matrix
-from skdepict._path_integral.merges import merge_order
-from skdepict._path_integral.tree import (
-    children_of_edges,
-    complete_merges,
-    cut_children,
-    linkage_of_children,
-    nearest_neighbor_forest,
-)
+from skdepict._path_integral.cuts import cut_children, linkage_of_children
+from skdepict._path_integral.graph import nearest_neighbors
+from skdepict._path_integral.tree import tree_of_neighbors
 from skdepict._surroundings import sklearn_defaults, warn
 
 # Without those that need parameters of their own or are for missing values.
@@ -156,10 +145,7 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         "bandwidth": [Interval(Real, 0, None, closed="neither")],
         "z": [Interval(Real, 1e-6, 0.99, closed="both")],
         "min_cluster_fraction": [Interval(Real, 0, 1, closed="left")],
-        "metric": [
-            StrOptions(METRICS),
-            callable,
-        ],
+        "metric": [StrOptions(METRICS), callable],
         "n_jobs": [Integral, None],
     }
 
@@ -212,73 +198,39 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         metric = self.metric
         if metric == "whitened":
             components = WhitenedComponents().fit(X)
-            X, metric = components.transform(X[copies.first]), "euclidean"
-        elif metric != "precomputed":
-            X = X[copies.first]
-        neighbors = nearest_neighbors(X, self.n_neighbors, metric, self.n_jobs)
-        n_components = self.grow(
-            None if metric == "precomputed" else X, copies, *neighbors
+            points, metric = components.transform(X[copies.first]), "euclidean"
+        else:
+            points = X if metric == "precomputed" else X[copies.first]
+        distances, indices = nearest_neighbors(
+            points, self.n_neighbors, metric, self.n_jobs
         )
-        if self.n_clusters is not None and n_components > self.n_clusters:
-            self._warn_of_components(n_components)
-        return self
-
-    def grow(self, points, copies, distances, indices):
-        """Grow the tree from neighbours that are known.
-
-        Parameters
-        ----------
-        points : ndarray of shape (n_points, n_features) or None
-            Where the points are, if that is known.
-        copies : Copies
-            The point of each sample.
-        distances, indices : ndarray of shape (n_points, n_neighbors)
-            Of the nearest points of each.
-
-        Returns
-        -------
-        n_components : int
-            The number of connected components of the graph.
-        """
-        # Not more copies than there would be neighbours: nothing is cut off.
-        n_copies = np.minimum(copies.counts, self.n_neighbors + 1)
-        transitions = transition_matrix(distances, indices, self.bandwidth, n_copies)
-        nearest, nearest_distances = indices[:, 0], distances[:, 0]
-        # The nearest neighbour of a row that has copies is one of them.
-        own = copies.counts > 1
-        nearest = np.where(own, np.arange(len(own)), nearest)
-        forest, groups = nearest_neighbor_forest(
-            nearest, np.where(own, 0, nearest_distances)
+        tree = tree_of_neighbors(
+            distances,
+            indices,
+            copies,
+            None if metric == "precomputed" else points,
+            self.n_clusters,
+            n_neighbors=self.n_neighbors,
+            bandwidth=self.bandwidth,
+            z=self.z,
+            min_cluster_fraction=self.min_cluster_fraction,
         )
-        del distances, indices
-        components = connected_components(transitions, directed=False)[1]
-        merges, affinities = merge_order(transitions, groups, self.z)
-        merges += complete_merges(merges, transitions, groups, components, points)
-        affinities = np.pad(affinities, (0, len(merges) - len(affinities)))
-        n_samples = np.bincount(groups, weights=copies.counts).astype(np.intp)
-        sizes = GroupSizes(n_samples, merges, self.min_cluster_fraction)
-        n_clusters = self.n_clusters
-        if n_clusters is None:
-            n_clusters = sizes.most_distinct(
-                affinities,
-                copies.in_groups(groups),
-                copies.affinity(transitions, self.z),
+        self.children_, self.affinities_ = tree.children, tree.affinities
+        self.n_leaves_ = X.shape[0]
+        self.n_connected_components_ = tree.n_connected_components
+        self.n_clusters_ = tree.n_clusters
+        self.labels_ = cut_children(tree.children, tree.n_clusters)
+        if (
+            self.n_clusters is not None
+            and self.n_clusters < tree.n_connected_components
+        ):
+            warn(
+                f"The graph of {self.n_neighbors} nearest neighbours falls into "
+                f"{tree.n_connected_components} parts that no edge joins, more than "
+                f"n_clusters={self.n_clusters}. The closest parts were joined to get "
+                "there.",
             )
-        cores = find_cores(sizes.start, merges, *sizes.stop(n_clusters))
-        edges, affinities = ordered_edges(
-            transitions, groups, forest, affinities, cores
-        )
-        among_copies = copies.edges()
-        self.affinities_ = np.pad(
-            affinities, (len(among_copies), 0), constant_values=np.inf
-        )
-        edges = np.concatenate([among_copies, copies.first[edges]])
-        self.children_ = children_of_edges(edges)
-        self.n_leaves_ = len(edges) + 1
-        self.n_connected_components_ = int(components.max()) + 1
-        self.n_clusters_ = n_clusters
-        self.labels_ = cut_children(self.children_, n_clusters)
-        return self.n_connected_components_
+        return self
 
     def cut(self, n_clusters):
         """Cut the tree at another number of clusters.
@@ -299,11 +251,8 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         """
         check_is_fitted(self)
         # True counts as 1 in Python, but is no number of clusters.
-        if (
-            isinstance(n_clusters, bool)
-            or not isinstance(n_clusters, (int, np.integer))
-            or not 1 <= n_clusters <= self.n_leaves_
-        ):
+        legal = Interval(Integral, 1, self.n_leaves_, closed="both")
+        if isinstance(n_clusters, bool) or not legal.is_satisfied_by(n_clusters):
             raise ValueError(
                 f"n_clusters={n_clusters!r} must be an integer from 1 to the "
                 f"{self.n_leaves_} samples of the tree."
@@ -325,17 +274,11 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         return linkage_of_children(self.children_, self.affinities_)
 
     def _validate(self, X):
-        n_clusters = 1 if self.n_clusters is None else self.n_clusters
-        X = validate_data(
-            self,
-            X := in_memory(as_samples(X)),
-            accept_sparse="csr",
-            dtype=float_dtypes(X),
-            ensure_min_samples=2,
-        )
-        if X.shape[0] < n_clusters:
+        X = validated_rows(self, X)
+        n_samples, n_clusters = X.shape[0], self.n_clusters
+        if n_clusters is not None and n_samples < n_clusters:
             raise ValueError(
-                f"n_samples={X.shape[0]} should be >= n_clusters={n_clusters}. Pass "
+                f"n_samples={n_samples} should be >= n_clusters={n_clusters}. Pass "
                 "more samples or ask for fewer clusters."
             )
         if self.metric == "precomputed" and X.shape[0] != X.shape[1]:
@@ -345,48 +288,9 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
             )
         return X
 
-    def _warn_of_components(self, n_components):
-        warn(
-            f"The graph of {self.n_neighbors} nearest neighbours falls into "
-            f"{n_components} parts that no edge joins, more than "
-            f"n_clusters={self.n_clusters}. The closest parts were joined to get "
-            "there.",
-        )
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.pairwise = self.metric == "precomputed"
         tags.input_tags.positive_only = self.metric == "precomputed"
         return tags
-
-
-def ordered_edges(transitions, groups, forest, affinities, cores):
-    """The tree as edges between samples, with loose samples attached first of all.
-
-    Parameters
-    ----------
-    transitions : csr_array of shape (n_samples, n_samples)
-    groups : ndarray of shape (n_samples,)
-        The group that each sample started in.
-    forest : ndarray of shape (n_edges, 2)
-        The edges that make the groups.
-    affinities : ndarray of shape (n_merges,)
-        The affinity of each merge of groups.
-    cores : Cores
-
-    Returns
-    -------
-    edges : ndarray of shape (n_samples - 1, 2)
-        Pairs of samples whose clusters are merged, in order.
-    affinities : ndarray of shape (n_samples - 1,)
-        The affinity of each merge, infinite where none was computed.
-    """
-    attached = place_loose_samples(transitions, groups, cores)
-    in_core = cores.core[groups[forest[:, 0]]] >= 0
-    merges = np.array(cores.inner + cores.outer, dtype=np.intp).reshape(-1, 3)
-    sample_of_group = np.unique(groups, return_index=True)[1]
-    lower = np.concatenate([forest[in_core], attached])
-    edges = np.concatenate([lower, sample_of_group[merges[:, 1:]]])
-    upper = affinities[merges[:, 0]]
-    return edges, np.concatenate([np.full(len(lower), np.inf), upper])

@@ -1,15 +1,16 @@
-"""Random walks on the graph of nearest neighbours."""
+"""Random walks on the graph of nearest neighbours, and parts of such graphs."""
 
 import numpy as np
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors, sort_graph_by_row_values
 from sklearn.utils.validation import check_non_negative
 
+N_NEIGHBORS = 20
 # An edge that weighs nothing, or whose square does, would be none.
 LEAST_WEIGHT = 1e-60
 
 
-def nearest_neighbors(X, n_neighbors, metric, n_jobs):
+def nearest_neighbors(X, n_neighbors=N_NEIGHBORS, metric="euclidean", n_jobs=None):
     """Distances to the nearest neighbours of each sample, and which they are.
 
     Parameters
@@ -103,4 +104,33 @@ def transition_matrix(distances, indices, bandwidth, n_copies=1):
     starts = np.arange(n_samples + 1) * (n_neighbors + 1)
     return sparse.csr_array(
         (weights.ravel(), columns.ravel(), starts), shape=(n_samples, n_samples)
+    )
+
+
+def membership(labels):
+    """A matrix that sums values of samples over those of each label.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+        Values in 0 to n_labels - 1; -1 for samples that are left out.
+
+    Returns
+    -------
+    membership : csr_array of shape (n_labels, n_samples)
+        1 where a sample has a label.
+    """
+    samples = np.flatnonzero(labels >= 0)
+    return sparse.csr_array(
+        (np.ones(len(samples)), (labels[samples], samples)),
+        shape=(labels.max() + 1, len(labels)),
+    )
+
+
+def edges_within(graph, labels):
+    """The edges of a graph that join samples of the same label, a csr_array."""
+    graph = graph.tocoo()
+    same = labels[graph.row] == labels[graph.col]
+    return sparse.csr_array(
+        (graph.data[same], (graph.row[same], graph.col[same])), shape=graph.shape
     )

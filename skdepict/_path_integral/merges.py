@@ -32,6 +32,8 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
+from skdepict._path_integral.graph import edges_within, membership
+
 # Up to this size dense matrices are faster than sparse ones.
 MAX_DENSE_SIZE = 150
 SERIES_TOLERANCE = 1e-11
@@ -39,7 +41,7 @@ SERIES_TOLERANCE = 1e-11
 ROUNDING = 1 + 1e-8
 
 
-def merge_order(transitions, groups, z):
+def merge_order(transitions, groups, z, max_dense_size=MAX_DENSE_SIZE):
     """Merge the most affine pair of groups, again and again.
 
     Parameters
@@ -51,6 +53,8 @@ def merge_order(transitions, groups, z):
         The group, 0 to n_groups - 1, that each sample starts in.
     z : float in (0, 1)
         The discount of a step.
+    max_dense_size : int
+        Unions of more samples have sparse matrices of transitions.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def merge_order(transitions, groups, z):
         The affinity of each merge.
     """
     sums = _Sums(transitions, groups, z)
-    exact_affinity = _ExactAffinity(transitions, groups, z)
+    exact_affinity = _ExactAffinity(transitions, groups, z, max_dense_size)
     sizes, members = sums.sizes, sums.members
     # Bounds carry a 0, exact affinities the size of the union they were computed for.
     heap = [
@@ -72,38 +76,43 @@ def merge_order(transitions, groups, z):
     ]
     heapify(heap)
     merges, affinities = [], []
-    while heap:
+    # A bound only falls while nobody looks, unless it was pushed again: what is first
+    # at 0 leaves no walk from any group to another and back.
+    while heap and heap[0][0] < 0:
         negative, a, b, computed_for = heap[0]
+        union = sizes[a] + sizes[b]
         if not (sizes[a] and sizes[b]):
             heappop(heap)
-            continue
-        union = sizes[a] + sizes[b]
-        if computed_for != union:
+        elif computed_for == union:
+            heappop(heap)
+            if len(sums.links[a]) < len(sums.links[b]):
+                a, b = b, a
+            merges.append((a, b))
+            affinities.append(-negative)
+            # Exact affinities with the two hold no more, and may rise.
+            for c in exact_affinity.unite(a, b) | sums.absorb(a, b):
+                heappush(heap, (-sums.bound(a, c), min(a, c), max(a, c), 0))
+        else:
             bound = sums.bound(a, b)
             if computed_for or bound < -negative:
                 # One of the two has grown since.
                 heapreplace(heap, (-bound, a, b, 0))
-            elif bound > -negative or bound == 0 or exact_affinity.is_kept(a, b):
+            elif bound > -negative or exact_affinity.is_kept(a, b):
                 # A bound that rose was pushed again when it did.
                 heappop(heap)
             else:
                 affinity = exact_affinity(a, b, members[a], members[b])
                 heapreplace(heap, (-affinity, a, b, union))
-            continue
-        if negative == 0:
-            break
-        heappop(heap)
-        if len(sums.links[a]) < len(sums.links[b]):
-            a, b = b, a
-        merges.append((a, b))
-        affinities.append(-negative)
-        # Exact affinities with the two hold no more, and may rise.
-        outdated = exact_affinity.unite(a, b)
-        risen = sums.absorb(a, b)
-        for c in outdated.union(risen):
-            bound = sums.bound(a, c)
-            heappush(heap, (-bound, a, c, 0) if a < c else (-bound, c, a, 0))
     return merges, affinities
+
+
+def owners_after(merges, n_groups):
+    """The number that each group goes by after the merges (a, b): b became a."""
+    owners = np.arange(n_groups)
+    for a, b in reversed(merges):
+        # Later merges first: what a became is known before it is needed for b.
+        owners[b] = owners[a]
+    return owners
 
 
 class _Sums:
@@ -121,31 +130,42 @@ class _Sums:
         at the price of one.
     shared : list of dict
         ``shared[a][b]`` is T(a, b); b is a key of ``shared[a]`` whenever a is one of
-        ``shared[b]``.
+        ``shared[b]``, be it with a 0.
     squares : list of dict
         ``squares[a][b]`` has the sum of out_a(j)**2 over b as its real part, and that
         of c_j * in_a(j)**2 as its imaginary part.
     """
 
     def __init__(self, transitions, groups, z):
-        n_groups = groups.max() + 1
         # One object for each number, which saves memory and comparisons in the dicts.
         self._numbers = list(range(len(groups)))
         self._owner = self._shared_numbers(groups)
-        self.sizes = np.bincount(groups).tolist()
-        self.members: list = [[] for _ in range(n_groups)]
-        for sample, group in enumerate(self._owner):
-            self.members[group].append(sample)
-        # Derived in docs/method.rst.
-        walks_to = sum_walks(
-            transitions.T.tocsr(),
-            np.ones(len(groups)),
-            z,
-            tolerance=SERIES_TOLERANCE / len(groups),
-        )
+        members = membership(groups)
+        parts = np.split(members.indices, members.indptr[1:-1])
+        self.members: list = [part.tolist() for part in parts]
+        self.sizes = [len(part) for part in parts]
+        # w and c of the bound.
+        tolerance = SERIES_TOLERANCE / len(groups)
+        walks_to = sum_walks(transitions.T.tocsr(), np.ones(len(groups)), z, tolerance)
+        walks_from = (walks_to - 1) / z
+        self._walks_from = walks_from.tolist()
         self._factor = z**2 / (1 - z) * ROUNDING
         self._slack = z / math.sqrt(1 - z)
-        self._fill(transitions, groups, n_groups, walks_to, (walks_to - 1) / z)
+
+        out = (members * walks_to) @ transitions
+        links = (out + 1j * (members @ transitions.T)).tocoo()
+        links.data[groups[links.col] == links.row] = 0
+        links.eliminate_zeros()
+        self.links = self._dicts(links.tocsr())
+        # An edge is a link of either group, so that each knows the other. The imaginary
+        # part of a square is twice the product of the two parts.
+        products = (links.data**2).imag / 2
+        squares = links.data.real**2 + 1j * walks_from[links.col] * links.data.imag**2
+        ends = links.row, groups[links.col]
+        self.shared, self.squares = (
+            self._dicts(sparse.csr_array((values, ends), shape=(len(parts),) * 2))
+            for values in (products, squares)
+        )
 
     def bound(self, a, b):
         """An upper bound of the affinity."""
@@ -163,7 +183,7 @@ class _Sums:
 
         Returns
         -------
-        risen : list of int
+        risen : set of int
             The groups whose bounds with a have risen. All others with a have fallen
             with its size.
         """
@@ -186,61 +206,27 @@ class _Sums:
             group = owner[sample]
             if group == a:
                 continue
-            known = links_a.get(sample)
-            if known is None:
-                links_a[sample] = value
-                continue
+            known = links_a.get(sample, 0)
             links_a[sample] = known + value
-            # What the merge adds: out_a * in_b + out_b * in_a and twice the products.
-            row[group] += (known * value).imag
-            squares_a[group] += complex(
-                2 * known.real * value.real,
-                2 * self._walks_from[sample] * known.imag * value.imag,
-            )
+            if known:
+                # What the merge adds: out_a * in_b + out_b * in_a, and of the squares
+                # twice the products.
+                row[group] += (known * value).imag
+                squares_a[group] += complex(
+                    2 * known.real * value.real,
+                    2 * self._walks_from[sample] * known.imag * value.imag,
+                )
         for sample in self.members[b]:
             links_a.pop(sample, None)
         self.members[b] = self.links[b] = shared[b] = squares[b] = None
-        return [c for c, bound in before.items() if self.bound(a, c) > bound]
+        return {c for c, bound in before.items() if self.bound(a, c) > bound}
 
-    def _fill(self, transitions, groups, n_groups, walks_to, walks_from):
-        n_samples = len(groups)
-        indicator = sparse.csr_array(
-            (np.ones(n_samples), (groups, np.arange(n_samples))),
-            shape=(n_groups, n_samples),
-        )
-        out = (indicator * walks_to) @ transitions
-        sums = (out + 1j * (indicator @ transitions.T)).tocoo()
-        rows, samples, values = sums.row, sums.col, sums.data
-        outside = groups[samples] != rows
-        rows, samples, values = rows[outside], samples[outside], values[outside]
-        starts = np.searchsorted(rows, np.arange(n_groups + 1))
-        self.links = self._dicts(starts, samples, values)
-        self._walks_from = walks_from.tolist()
-        owners = groups[samples]
-        # The imaginary part of a square is twice the product of the two parts.
-        self.shared = self._sums(rows, owners, (values**2).imag / 2, n_groups)
-        both = values.real**2 + 1j * walks_from[samples] * values.imag**2
-        self.squares = self._sums(rows, owners, both, n_groups)
-
-    def _sums(self, rows, columns, values, size):
-        """Sums of values at equal rows and columns, a dict {column: sum} for each row.
-
-        Columns know rows as rows know columns, be it by a stored zero.
-        """
-        table = sparse.coo_array(
-            (
-                np.concatenate([values, np.zeros_like(values)]),
-                (np.concatenate([rows, columns]), np.concatenate([columns, rows])),
-            ),
-            shape=(size, size),
-        ).tocsr()
-        return self._dicts(table.indptr, table.indices, table.data)
-
-    def _dicts(self, starts, keys, values):
-        keys, values = self._shared_numbers(keys), values.tolist()
+    def _dicts(self, table):
+        """A dict {column: value} for each row."""
+        keys, values = self._shared_numbers(table.indices), table.data.tolist()
         return [
             dict(zip(keys[start:stop], values[start:stop], strict=True))
-            for start, stop in pairwise(starts.tolist())
+            for start, stop in pairwise(table.indptr.tolist())
         ]
 
     def _shared_numbers(self, array):
@@ -254,16 +240,13 @@ class _ExactAffinity:
     group: the solution v of (I - z P_C) v = 1 for the group C.
     """
 
-    def __init__(self, transitions, groups, z):
+    def __init__(self, transitions, groups, z, max_dense_size):
+        self._transitions = transitions
         self._neighbors = transitions.indices.reshape(len(groups), -1)
         self._probabilities = transitions.data.reshape(len(groups), -1)
         self._z = z
-        edges = transitions.tocoo()
-        inside = groups[edges.row] == groups[edges.col]
-        within = sparse.csr_array(
-            (edges.data[inside], (edges.row[inside], edges.col[inside])),
-            shape=transitions.shape,
-        )
+        self._max_dense_size = max_dense_size
+        within = edges_within(transitions, groups)
         self._walks = sum_walks(within, np.ones(len(groups)), z)
         self._position = np.full(len(groups), -1)
         # What was computed for a pair, under either of the two.
@@ -279,15 +262,15 @@ class _ExactAffinity:
         n_a, n_b = len(members_a), len(members_b)
         samples = np.array(members_a + members_b)
         inner = self._submatrix(samples)
-        in_a = np.arange(n_a + n_b) < n_a
+        # A column for the walks that start in either group.
         starts = np.zeros((n_a + n_b, 2))
-        starts[in_a, 0] = self._walks[samples[:n_a]]
-        starts[~in_a, 1] = self._walks[samples[n_a:]]
+        starts[:n_a, 0] = self._walks[samples[:n_a]]
+        starts[n_a:, 1] = self._walks[samples[n_a:]]
         crossings = self._z * (inner @ starts)
-        crossings[in_a, 0] = crossings[~in_a, 1] = 0
+        crossings[:n_a, 0] = crossings[n_a:, 1] = 0
         through = sum_walks(inner, crossings, self._z)
         self._unions[a][b] = self._unions[b][a] = samples, through.sum(axis=1)
-        return through[in_a, 0].sum() / n_a**2 + through[~in_a, 1].sum() / n_b**2
+        return through[:n_a, 0].sum() / n_a**2 + through[n_a:, 1].sum() / n_b**2
 
     def is_kept(self, a, b):
         """Whether the affinity of a and b was computed, and neither has grown since."""
@@ -303,30 +286,24 @@ class _ExactAffinity:
         """
         samples, through = self._unions[a][b]
         self._walks[samples] += through
-        outdated = set()
-        for group, other in ((a, b), (b, a)):
-            for c in self._unions.pop(group):
-                if c != other:
-                    del self._unions[c][group]
-                    outdated.add(c)
+        outdated = (self._unions.pop(a).keys() | self._unions.pop(b).keys()) - {a, b}
+        for c in outdated:
+            for group in (a, b):
+                self._unions[c].pop(group, None)
         return outdated
 
     def _submatrix(self, samples):
         """Transitions among the samples, dense if they are few."""
         size = len(samples)
+        if size > self._max_dense_size:
+            return self._transitions[samples][:, samples]
         self._position[samples] = np.arange(size)
         columns = self._position[self._neighbors[samples]]
         self._position[samples] = -1
-        inside = columns >= 0
-        entries = self._probabilities[samples][inside]
-        columns = columns[inside]
-        counts = inside.sum(axis=1)
-        if size > MAX_DENSE_SIZE:
-            starts = np.concatenate([[0], np.cumsum(counts)])
-            return sparse.csr_array((entries, columns, starts), shape=(size, size))
-        inner = np.zeros((size, size))
-        inner[np.repeat(np.arange(size), counts), columns] = entries
-        return inner
+        # What leads out of the union is at -1, a last column that is cut off.
+        inner = np.zeros((size, size + 1))
+        inner[np.arange(size)[:, None], columns] = self._probabilities[samples]
+        return inner[:, :size]
 
 
 def sum_walks(transitions, starts, z, tolerance=SERIES_TOLERANCE):

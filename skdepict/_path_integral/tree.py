@@ -1,4 +1,4 @@
-"""Merge trees: completing them, keeping small groups from them, cutting them.
+"""The merge tree of samples, from their nearest neighbours.
 
 A tree on n samples is an ordered list of n - 1 edges between samples that never close
 a circle: each edge joins the cluster of its one end with that of the other. Moving an
@@ -6,12 +6,110 @@ edge to the front makes its ends inseparable, which is how outliers are attached
 their neighbours without using up a cluster.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import sparse
 from scipy.cluster.hierarchy import DisjointSet, linkage
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
+from skdepict._path_integral.cores import GroupSizes, find_cores, place_loose_samples
+from skdepict._path_integral.graph import N_NEIGHBORS, membership, transition_matrix
+from skdepict._path_integral.merges import merge_order, owners_after
+
 MAX_LINKED_COMPONENTS = 5000
+
+
+@dataclass(frozen=True)
+class MergeTree:
+    """How samples are merged until one cluster is left.
+
+    Attributes
+    ----------
+    children : ndarray of shape (n_samples - 1, 2)
+        The nodes that each merge joins: samples are 0 to n_samples - 1, and merge i
+        makes node n_samples + i.
+    affinities : ndarray of shape (n_samples - 1,)
+        The affinity of each merge: infinite where none was computed, 0 where no walk
+        joins the two.
+    n_clusters : int
+        The number of clusters for which samples of small groups were attached to their
+        neighbours.
+    n_connected_components : int
+        The number of connected components of the graph of neighbours.
+    """
+
+    children: np.ndarray
+    affinities: np.ndarray
+    n_clusters: int
+    n_connected_components: int
+
+
+def tree_of_neighbors(
+    distances,
+    indices,
+    copies,
+    points,
+    n_clusters,
+    *,
+    n_neighbors=N_NEIGHBORS,
+    bandwidth=0.15,
+    z=0.01,
+    min_cluster_fraction=0.1,
+):
+    """Merge samples along the walks on the graph of their nearest neighbours.
+
+    Parameters
+    ----------
+    distances, indices : ndarray of shape (n_points, n_neighbors)
+        Of the nearest points of each, the nearest first; fewer in smaller data.
+    copies : Copies
+        The point of each sample.
+    points : {ndarray, csr_array} of shape (n_points, n_features) or None
+        Where the points are, if that is known.
+    n_clusters : int or None
+        At most n_samples; None for the number at which the affinity falls most.
+    n_neighbors, bandwidth, z, min_cluster_fraction : int or float
+        Parameters of `PathIntegralClustering`.
+
+    Returns
+    -------
+    tree : MergeTree
+    """
+    # Not more copies than there would be neighbours: nothing is cut off.
+    n_copies = np.minimum(copies.counts, n_neighbors + 1)
+    transitions = transition_matrix(distances, indices, bandwidth, n_copies)
+    # The nearest neighbour of a row that has copies is one of them.
+    own = copies.counts > 1
+    nearest = np.where(own, np.arange(len(own)), indices[:, 0])
+    forest, groups = nearest_neighbor_forest(nearest, distances[:, 0])
+
+    merges, affinities = merge_order(transitions, groups, z)
+    n_components, components = connected_components(transitions, directed=False)
+    merges += complete_merges(merges, transitions, groups, components, points)
+    affinities = np.pad(affinities, (0, len(merges) - len(affinities)))
+
+    n_samples = np.bincount(groups, weights=copies.counts).astype(np.intp)
+    sizes = GroupSizes(n_samples, merges, min_cluster_fraction)
+    if n_clusters is None:
+        n_clusters = sizes.most_distinct(
+            affinities, copies.in_groups(groups), copies.affinity(transitions, z)
+        )
+    cores = find_cores(n_samples, merges, *sizes.stop(n_clusters))
+    # The tree as edges between points: what is inseparable comes first.
+    attached = place_loose_samples(transitions, groups, cores)
+    in_core = cores.core[groups[forest[:, 0]]] >= 0
+    point_of_group = np.unique(groups, return_index=True)[1]
+    kept = np.array(cores.inner + cores.outer, dtype=np.intp).reshape(-1, 3)
+    edges = np.concatenate([forest[in_core], attached, point_of_group[kept[:, 1:]]])
+    edges = np.concatenate([copies.edges(), copies.first[edges]])
+    affinities = affinities[kept[:, 0]]
+    return MergeTree(
+        children_of_edges(edges),
+        np.pad(affinities, (len(edges) - len(kept), 0), constant_values=np.inf),
+        n_clusters,
+        n_components,
+    )
 
 
 def nearest_neighbor_forest(nearest, distances):
@@ -20,7 +118,7 @@ def nearest_neighbor_forest(nearest, distances):
     Parameters
     ----------
     nearest : ndarray of shape (n_samples,)
-        The nearest neighbour of each sample.
+        The nearest neighbour of each sample; itself for one that stays alone.
     distances : ndarray of shape (n_samples,)
         How far away it is.
 
@@ -32,18 +130,15 @@ def nearest_neighbor_forest(nearest, distances):
         The tree, 0 to n_groups - 1, that each sample is in.
     """
     n_samples = len(nearest)
+    order = np.argsort(distances, kind="stable")
+    pairs = np.column_stack([order, nearest[order]])
     trees = DisjointSet(range(n_samples))
-    edges = [
-        (sample, neighbor)
-        for sample in np.argsort(distances, kind="stable").tolist()
-        if trees.merge(sample, neighbor := int(nearest[sample]))
-    ]
+    edges = pairs[[trees.merge(*pair) for pair in pairs.tolist()]]
     graph = sparse.csr_array(
-        (np.ones(n_samples), (np.arange(n_samples), nearest)),
+        (np.ones(n_samples), nearest, np.arange(n_samples + 1)),
         shape=(n_samples, n_samples),
     )
-    groups = connected_components(graph, directed=False)[1]
-    return np.array(edges, dtype=np.intp).reshape(-1, 2), groups
+    return edges, connected_components(graph, directed=False)[1]
 
 
 def complete_merges(merges, transitions, groups, components, points):
@@ -71,49 +166,32 @@ def complete_merges(merges, transitions, groups, components, points):
     more : list of tuple (a, b)
         Further merges.
     """
-    n_groups = groups.max() + 1
-    owners = owners_after(merges, n_groups)
+    owners = owners_after(merges, groups.max() + 1)
     names, roots = np.unique(owners[groups], return_inverse=True)
     more = _merges_along_edges(transitions, roots)
-    leads = owners_after(more, len(names))
     if len(more) < len(names) - 1:
+        leads = owners_after(more, len(names))
         more += _merges_of_components(components, leads[roots], points)
     return [(int(names[a]), int(names[b])) for a, b in more]
 
 
-def owners_after(merges, n_groups):
-    """The number that each group goes by after the merges (a, b): b became a."""
-    owners = np.arange(n_groups)
-    for a, b in reversed(merges):
-        # Later merges first: what a became is known before it is needed for b.
-        owners[b] = owners[a]
-    return owners
-
-
 def _merges_along_edges(transitions, roots):
     """Pairs of clusters, 0 to n - 1, by a maximum spanning forest of their links."""
-    n_roots = roots.max() + 1
-    membership = sparse.csr_array(
-        (np.ones(len(roots)), (roots, np.arange(len(roots)))),
-        shape=(n_roots, len(roots)),
-    )
-    flow = membership @ transitions @ membership.T
+    members = membership(roots)
+    flow = members @ transitions @ members.T
     flow = sparse.triu(flow + flow.T, k=1).tocoo()
     sizes = np.bincount(roots)
     strength = flow.data / sizes[flow.row] / sizes[flow.col]
     # A spanning tree asks for lengths, which must not be 0.
-    lengths = 1 - np.log(strength / strength.max(initial=1e-300))
-    forest = minimum_spanning_tree(
-        sparse.csr_array((lengths, (flow.row, flow.col)), shape=(n_roots, n_roots))
-    ).tocoo()
-    clusters = DisjointSet(range(n_roots))
+    flow.data = 1 - np.log(strength / strength.max(initial=1e-300))
+    forest = minimum_spanning_tree(flow).tocoo()
+    clusters = DisjointSet(range(len(sizes)))
     merges = []
     for edge in np.argsort(forest.data, kind="stable"):
-        ends = clusters[int(forest.row[edge])], clusters[int(forest.col[edge])]
-        clusters.merge(*ends)
+        a, b = clusters[int(forest.row[edge])], clusters[int(forest.col[edge])]
+        clusters.merge(a, b)
         # One of the two stands for both from now on.
-        a = clusters[ends[0]]
-        merges.append((a, ends[1] if a == ends[0] else ends[0]))
+        merges.append((a, b) if clusters[a] == a else (b, a))
     return merges
 
 
@@ -122,13 +200,9 @@ def _merges_of_components(components, roots, points):
     _, first, sizes = np.unique(components, return_index=True, return_counts=True)
     leads = roots[first].tolist()
     if points is None or len(sizes) > MAX_LINKED_COMPONENTS:
-        order = np.argsort(-sizes, kind="stable")
-        return [(leads[order[0]], leads[other]) for other in order[1:]]
-    membership = sparse.csr_array(
-        (1 / sizes[components], (components, np.arange(len(components)))),
-        shape=(len(sizes), len(components)),
-    )
-    centers = membership @ points
+        largest, *others = np.argsort(-sizes, kind="stable")
+        return [(leads[largest], leads[other]) for other in others]
+    centers = (membership(components) * (1 / sizes[components])) @ points
     if sparse.issparse(centers):
         centers = centers.toarray()
     merges = []
@@ -149,153 +223,15 @@ def children_of_edges(edges):
     Returns
     -------
     children : ndarray of shape (n_samples - 1, 2)
-        The nodes that each merge joins: samples are 0 to n_samples - 1, and merge i
-        makes node n_samples + i.
+        The nodes that each merge joins, as in `MergeTree`.
     """
     n_samples = len(edges) + 1
-    parents = list(range(2 * n_samples - 1))
-
-    def root(node):
-        while parents[node] != node:
-            # Halving the path keeps it short.
-            parents[node] = parents[parents[node]]
-            node = parents[node]
-        return node
-
+    clusters = DisjointSet(range(n_samples))
+    # The node of each cluster, at the sample that stands for it.
+    nodes = list(range(n_samples))
     children = []
     for node, (a, b) in enumerate(edges.tolist(), start=n_samples):
-        pair = sorted((root(a), root(b)))
-        parents[pair[0]] = parents[pair[1]] = node
-        children.append(pair)
+        children.append(sorted((nodes[clusters[a]], nodes[clusters[b]])))
+        clusters.merge(a, b)
+        nodes[clusters[a]] = node
     return np.array(children, dtype=np.intp).reshape(-1, 2)
-
-
-def cut_children(children, n_clusters):
-    """Labels of the samples when n_clusters are left in a merge tree.
-
-    Parameters
-    ----------
-    children : ndarray of shape (n_samples - 1, 2)
-    n_clusters : int
-        At most n_samples.
-
-    Returns
-    -------
-    labels : ndarray of shape (n_samples,)
-        0 is the largest cluster, n_clusters - 1 the smallest.
-    """
-    kept = np.arange(len(children)) < len(children) + 1 - n_clusters
-    return _labels_of_merges(children, kept)
-
-
-def most_even_cut(children, n_parts, n_clusters):
-    """Labels of the samples at the cut of a merge tree with the most even sizes.
-
-    Not every branch is cut at the same height: of all ways to take n_clusters branches
-    that hold the n_parts last ones between them, the one of least KL(f || u) from the
-    uniform distribution u.
-
-    Parameters
-    ----------
-    children : ndarray of shape (n_samples - 1, 2)
-    n_parts : int
-        The clusters that are only joined, never split; from n_clusters to n_samples.
-    n_clusters : int
-
-    Returns
-    -------
-    labels : ndarray of shape (n_samples,)
-        0 is the largest cluster, n_clusters - 1 the smallest.
-    """
-    n_samples = len(children) + 1
-    n_lower = n_samples - n_parts
-    counts = np.ones(2 * n_samples - 1)
-    for node, (a, b) in enumerate(children.tolist(), start=n_samples):
-        counts[node] = counts[a] + counts[b]
-    frequencies = counts / n_samples
-    # KL(f || u) is a sum over the clusters of f log f, up to a constant.
-    alone = frequencies * np.log(frequencies)
-    # least[node][m]: the smallest sum if the node is cut into m + 1 clusters, and
-    # left[node][m] how many of them its first child has.
-    least: dict[int, np.ndarray] = {}
-    left: dict[int, np.ndarray] = {}
-    for node in range(n_samples + n_lower, 2 * n_samples - 1):
-        first, second = (
-            least.get(child, alone[child : child + 1])
-            for child in children[node - n_samples]
-        )
-        size = min(len(first) + len(second), n_clusters)
-        sums = np.full((len(first), size), np.inf)
-        for m, value in enumerate(first[: size - 1]):
-            stop = min(size, m + 1 + len(second))
-            sums[m, m + 1 : stop] = value + second[: stop - m - 1]
-        least[node] = sums.min(axis=0)
-        left[node] = sums.argmin(axis=0)
-        least[node][0] = alone[node]
-    kept = np.arange(len(children)) < n_lower
-    branches = [(2 * n_samples - 2, n_clusters - 1)]
-    while branches:
-        node, m = branches.pop()
-        if m == 0:
-            _keep_branch(kept, children, node)
-        else:
-            first, second = children[node - n_samples]
-            n_first = left[node][m]
-            branches += [(first, n_first), (second, m - 1 - n_first)]
-    return _labels_of_merges(children, kept)
-
-
-def _keep_branch(kept, children, node):
-    """Mark the merges that make a node."""
-    nodes = [node]
-    while nodes:
-        merge = nodes.pop() - len(children) - 1
-        if merge >= 0 and not kept[merge]:
-            kept[merge] = True
-            nodes += children[merge].tolist()
-
-
-def _labels_of_merges(children, kept):
-    """Labels of the samples when only some merges are made, the largest cluster 0."""
-    n_samples = len(children) + 1
-    merges = np.flatnonzero(kept)
-    graph = sparse.csr_array(
-        (
-            np.ones(2 * len(merges)),
-            (np.repeat(n_samples + merges, 2), children[merges].ravel()),
-        ),
-        shape=(2 * n_samples - 1, 2 * n_samples - 1),
-    )
-    found = connected_components(graph, directed=False)[1][:n_samples]
-    names, found = np.unique(found, return_inverse=True)
-    rank = np.empty(len(names), dtype=np.intp)
-    rank[np.argsort(-np.bincount(found), kind="stable")] = np.arange(len(names))
-    return rank[found]
-
-
-def linkage_of_children(children, affinities):
-    """A merge tree in the form of scipy.
-
-    Parameters
-    ----------
-    children : ndarray of shape (n_samples - 1, 2)
-    affinities : ndarray of shape (n_samples - 1,)
-
-    Returns
-    -------
-    linkage : ndarray of shape (n_samples - 1, 4)
-        Heights are logarithms of the highest finite affinity over that of the merge,
-        and never fall towards the root.
-    """
-    n_samples = len(children) + 1
-    finite = np.isfinite(affinities) & (affinities > 0)
-    highest = affinities[finite].max(initial=0)
-    heights = np.zeros(len(children))
-    heights[finite] = np.log(highest / affinities[finite])
-    heights[affinities == 0] = heights.max(initial=0) + 1
-    counts = np.ones(2 * n_samples - 1)
-    raised = np.zeros(2 * n_samples - 1)
-    for node, (a, b) in enumerate(children.tolist(), start=n_samples):
-        counts[node] = counts[a] + counts[b]
-        raised[node] = max(heights[node - n_samples], raised[a], raised[b])
-    return np.column_stack([children, raised[n_samples:], counts[n_samples:]])

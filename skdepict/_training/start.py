@@ -12,9 +12,10 @@ from sklearn.cluster import KMeans
 
 from skdepict._path_integral.components import WhitenedComponents
 from skdepict._path_integral.copies import Copies
+from skdepict._path_integral.cuts import cut_children, most_even_cut
 from skdepict._path_integral.estimator import PathIntegralClustering
-from skdepict._path_integral.graph import nearest_neighbors
-from skdepict._path_integral.tree import most_even_cut
+from skdepict._path_integral.graph import N_NEIGHBORS, nearest_neighbors
+from skdepict._path_integral.tree import tree_of_neighbors
 from skdepict._surroundings import sklearn_defaults
 from skdepict._training.device_neighbors import device_neighbors
 from skdepict._training.settings import check_init_array
@@ -81,7 +82,7 @@ def find_n_clusters(init, rows):
     return PathIntegralClustering(n_clusters=None).fit(rows).n_clusters_
 
 
-def path_integral_labels(points, n_clusters, prior, device):
+def path_integral_labels(points, n_clusters, prior, device, search=device_neighbors):
     """The labels nearest to the prior among those of several graphs.
 
     Agglomerative clustering by path integrals on components of the points, whitened to
@@ -99,6 +100,8 @@ def path_integral_labels(points, n_clusters, prior, device):
         Expected frequencies u of the clusters, in any order.
     device : torch.device
         Where neighbours are searched for: on CUDA, else by scikit-learn.
+    search : callable, default=device_neighbors
+        How they are found on CUDA.
 
     Returns
     -------
@@ -109,10 +112,6 @@ def path_integral_labels(points, n_clusters, prior, device):
     """
     if n_clusters == 1:
         return np.zeros(len(points), dtype=np.intp), 0.0
-    uniform = np.allclose(prior, prior[0])
-    n_parts = math.ceil(PARTS_PER_CLUSTER * n_clusters) if uniform else n_clusters
-    n_parts = min(n_parts, len(points))
-    tree = PathIntegralClustering(n_parts)
     fitted = WhitenedComponents().fit(points)
     copies = Copies.of_rows(points)
     points = points[copies.first]
@@ -121,32 +120,31 @@ def path_integral_labels(points, n_clusters, prior, device):
         components = copy.copy(fitted).set_params(whitening=whitening)
         neighbors = None
         if device.type == "cuda":
-            coordinates = components.transform(points)
-            neighbors = device_neighbors(coordinates, tree.n_neighbors, device)
-        tasks.append((clone(tree), components, points, copies, neighbors))
+            neighbors = search(components.transform(points), N_NEIGHBORS, device)
+        tasks.append((components, points, copies, neighbors, prior))
     # As many at once as the user's joblib.parallel_config says: one by default.
-    candidates = Parallel()(
-        delayed(_labels_of_graph)(*task, n_clusters, prior) for task in tasks
-    )
+    candidates = Parallel()(delayed(_labels_of_graph)(*task) for task in tasks)
     divergence, labels = min(candidates, key=lambda candidate: candidate[0])
     return labels, divergence
 
 
 @sklearn_defaults()
-def _labels_of_graph(tree, components, points, copies, neighbors, n_clusters, prior):
+def _labels_of_graph(components, points, copies, neighbors, prior):
     """The labels of one graph that are nearest to the prior, and how near they are."""
     coordinates = components.transform(points)
-    if neighbors is None:
-        neighbors = nearest_neighbors(coordinates, tree.n_neighbors, "euclidean", None)
-    tree.grow(coordinates, copies, *neighbors)
-    labels = tree.cut(n_clusters)
+    distances, indices = neighbors or nearest_neighbors(coordinates)
+    n_clusters, uniform = len(prior), np.allclose(prior, prior[0])
+    n_parts = math.ceil(PARTS_PER_CLUSTER * n_clusters) if uniform else n_clusters
+    n_parts = min(n_parts, len(copies.point))
+    tree = tree_of_neighbors(distances, indices, copies, coordinates, n_parts)
+    children = tree.children
+    labels = cut_children(children, n_clusters)
     divergence = size_divergence(sizes_of(labels, n_clusters), prior)
-    if not np.allclose(prior, prior[0]):
-        return divergence, labels
-    even = most_even_cut(tree.children_, tree.n_clusters, n_clusters)
-    even_divergence = size_divergence(sizes_of(even, n_clusters), prior)
-    if even_divergence < UNEVEN_HEIGHTS * divergence:
-        return even_divergence, even
+    if uniform:
+        even = most_even_cut(children, n_parts, n_clusters)
+        even_divergence = size_divergence(sizes_of(even, n_clusters), prior)
+        if even_divergence < UNEVEN_HEIGHTS * divergence:
+            return even_divergence, even
     return divergence, labels
 
 

@@ -94,12 +94,11 @@ def test_affinities_are_precise_where_the_slow_twin_is():
     np.testing.assert_allclose(affinities, [row[0] for row in slow], rtol=1e-8)
 
 
-def test_large_groups_are_merged_like_small_ones(monkeypatch):
+def test_large_groups_are_merged_like_small_ones():
     """The same with sparse matrices instead of dense ones."""
     transitions, groups = graph_of(random_data(2), 8, 0.15)
     dense = merge_order(transitions, groups, 0.3)
-    monkeypatch.setattr("skdepict._path_integral.merges.MAX_DENSE_SIZE", 0)
-    summed = merge_order(transitions, groups, 0.3)
+    summed = merge_order(transitions, groups, 0.3, max_dense_size=0)
     assert summed[0] == dense[0]
     np.testing.assert_allclose(summed[1], dense[1], rtol=1e-8)
 

@@ -12,8 +12,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
 from skdepict import PathIntegralClustering, WhitenedComponents
-from skdepict._path_integral.tree import children_of_edges, most_even_cut
-from skdepict._training import start
+from skdepict._path_integral.cuts import most_even_cut
+from skdepict._path_integral.tree import children_of_edges
 from skdepict._training.device_neighbors import device_neighbors
 from skdepict._training.start import (
     class_means,
@@ -253,17 +253,16 @@ def test_neighbors_on_the_device_of_few_and_of_equal_samples():
     assert all(sample not in row for sample, row in enumerate(indices))
 
 
-def test_starting_labels_do_not_depend_on_the_device(monkeypatch, few_digits):
+def test_starting_labels_do_not_depend_on_the_device(few_digits):
     asked = []
 
     def on_the_processor(points, n_neighbors, device):
         asked.append(device.type)
         return device_neighbors(points, n_neighbors, torch.device("cpu"))
 
-    monkeypatch.setattr(start, "device_neighbors", on_the_processor)
     rows, prior = few_digits[0].reshape(300, -1), np.full(10, 0.1)
     on_cuda, on_cpu = (
-        path_integral_labels(rows, 10, prior, torch.device(name))[0]
+        path_integral_labels(rows, 10, prior, torch.device(name), on_the_processor)[0]
         for name in ("cuda", "cpu")
     )
     np.testing.assert_array_equal(on_cuda, on_cpu)
