@@ -538,7 +538,7 @@ class DEPICTClustering(
             self._embedding_dim(n_clusters),
             stream_seed(seed, "weights"),
         )
-        scaling = fit_scaling(rows, layout, autoencoder, processes)
+        scaling = fit_scaling(rows, layout, autoencoder.input_range, processes)
         if n_clusters > 1 and scaling.constant:
             raise ValueError(
                 "All samples in X are equal, so there is nothing to tell "

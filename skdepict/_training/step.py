@@ -14,7 +14,6 @@ from skdepict.networks._device import (
     training_precision,
     warn_of_memory,
 )
-from skdepict.networks._losses import squared_reconstruction_loss
 
 
 class Gradients:
@@ -57,12 +56,8 @@ class Gradients:
         self._new_graphs = graphs_for(samples.device) if constant else None
         self._dropout = Dropout(plan.dropout, self.noise)
         self._distortion = Distortion(self.noise, plan.affine_noise, plan.elastic_noise)
-        self._reconstruction_loss = getattr(
-            model.autoencoder, "reconstruction_loss", default_reconstruction_loss
-        )
-        self._target_within_batch = getattr(
-            model.autoencoder, "target_within_batch", False
-        )
+        self._reconstruction_loss = model.autoencoder.reconstruction_loss
+        self._target_within_batch = model.autoencoder.target_within_batch
 
     def of_phase(self, optimizer, phase, targets=None, members=None):
         """What computes this process's part of the gradients of a phase's batches.
@@ -207,8 +202,3 @@ def _without_mean_gradient(embedding):
     if passed.requires_grad:
         passed.register_hook(lambda gradient: gradient - gradient.mean(dim=0))
     return passed
-
-
-def default_reconstruction_loss(decoded, clean):
-    """The loss of a module that defines none, as in `Autoencoder`."""
-    return squared_reconstruction_loss(decoded, clean, hidden_weight=0.1)

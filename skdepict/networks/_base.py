@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from skdepict.networks._losses import squared_reconstruction_loss
+from skdepict.networks._losses import reconstruction_loss
 
 
 class Autoencoder(nn.Module):
@@ -95,7 +95,7 @@ class Autoencoder(nn.Module):
         loss : scalar tensor
             With a gradient.
         """
-        return squared_reconstruction_loss(decoded, clean, hidden_weight=0.1)
+        return reconstruction_loss(decoded, clean)
 
 
 def initialise_weights(network, generator):

@@ -5,9 +5,10 @@ import copy
 import torch
 
 from skdepict._data.layout import check_image_sides
-from skdepict.networks._base import initialise_weights, no_corruption
+from skdepict.networks._base import Autoencoder, initialise_weights, no_corruption
 from skdepict.networks._conv import ConvAutoencoder
 from skdepict.networks._dense import DenseAutoencoder
+from skdepict.networks._losses import reconstruction_loss
 from skdepict.networks._sequence import SequenceAutoencoder
 from skdepict.networks._sigmoid_conv import SigmoidConvAutoencoder
 
@@ -39,7 +40,7 @@ def build_autoencoder(network, layout, embedding_dim, seed):
         If the network does not suit the data, or does not keep the protocol.
     """
     if not isinstance(network, str):
-        autoencoder = copy.deepcopy(network).float().cpu()
+        autoencoder = copy_of_module(network)
         return autoencoder, check_protocol(autoencoder, layout.shape)
     # Without memory first: no weights are drawn that would only be replaced, and
     # torch's global generator stays as it is.
@@ -51,6 +52,31 @@ def build_autoencoder(network, layout, embedding_dim, seed):
     if network == "sigmoid_conv":
         embedding_dim = check_protocol(autoencoder, layout.shape)
     return autoencoder, embedding_dim
+
+
+def copy_of_module(network):
+    """Copy a module of the user's, and give the copy what it may leave to defaults.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+
+    Returns
+    -------
+    autoencoder : torch.nn.Module
+        float32, on the CPU, with all attributes of the protocol.
+    """
+    autoencoder = copy.deepcopy(network).float().cpu()
+    defaults = {
+        "input_range": Autoencoder.input_range,
+        "target_within_batch": Autoencoder.target_within_batch,
+        # A bound method, which holds the module, could not be unpickled with it.
+        "reconstruction_loss": reconstruction_loss,
+    }
+    for name, default in defaults.items():
+        if not hasattr(autoencoder, name):
+            setattr(autoencoder, name, default)
+    return autoencoder
 
 
 def construct(network, layout, embedding_dim):

@@ -1,10 +1,12 @@
-"""Reconstruction losses."""
+"""The reconstruction loss."""
 
 from torch.nn import functional
 
 
-def squared_reconstruction_loss(decoded, clean, hidden_weight):
-    """Layer-wise mean squared error between decoder and clean encoder (equation 7).
+def reconstruction_loss(
+    decoded, clean, hidden_weight=0.1, loss_at_input=functional.mse_loss
+):
+    """Compare the decoder with the clean encoder, layer by layer (equation 7).
 
     Parameters
     ----------
@@ -12,25 +14,16 @@ def squared_reconstruction_loss(decoded, clean, hidden_weight):
         Decoder outputs from the embedding's side to the input's side.
     clean : list of tensor
         The input and the clean encoder's hidden layers, input first.
-    hidden_weight : float
-        Weight of each hidden layer; the input layer has weight 1.
+    hidden_weight : float, default=0.1
+        Weight of the mean squared error at each hidden layer; the input has weight 1.
+    loss_at_input : callable, default=torch.nn.functional.mse_loss
+        Takes the reconstruction of the input and the input.
 
     Returns
     -------
     loss : scalar tensor
     """
-    loss = functional.mse_loss(decoded[-1], clean[0])
-    for reconstruction, target in zip(decoded[-2::-1], clean[1:], strict=True):
-        loss = loss + hidden_weight * functional.mse_loss(reconstruction, target)
-    return loss
-
-
-def binary_reconstruction_loss(decoded, clean, hidden_weight):
-    """Binary cross-entropy at an input in [0, 1] plus weighted squared hidden errors.
-
-    Parameters and return value as in `squared_reconstruction_loss`.
-    """
-    loss = functional.binary_cross_entropy(decoded[-1], clean[0])
+    loss = loss_at_input(decoded[-1], clean[0])
     for reconstruction, target in zip(decoded[-2::-1], clean[1:], strict=True):
         loss = loss + hidden_weight * functional.mse_loss(reconstruction, target)
     return loss

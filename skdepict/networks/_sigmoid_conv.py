@@ -3,10 +3,11 @@
 from typing import Any
 
 from torch import nn
+from torch.nn.functional import binary_cross_entropy
 
 from skdepict.networks._base import Autoencoder
 from skdepict.networks._convolutions import Conv2d, ConvTranspose2d
-from skdepict.networks._losses import binary_reconstruction_loss
+from skdepict.networks._losses import reconstruction_loss
 
 N_MAPS = 64
 
@@ -62,7 +63,7 @@ class SigmoidConvAutoencoder(Autoencoder):
         loss : scalar tensor
             With a gradient.
         """
-        return binary_reconstruction_loss(decoded, clean, hidden_weight=0.8)
+        return reconstruction_loss(decoded, clean, 0.8, binary_cross_entropy)
 
 
 def _block(convolution, n_maps):

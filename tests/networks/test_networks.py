@@ -1,7 +1,9 @@
 """Networks: geometry, the protocol, and modules of the user's own."""
 
 import copy
+import pickle
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+import skdepict
 from skdepict.networks import (
+    Autoencoder,
     ConvAutoencoder,
     DenseAutoencoder,
     SequenceAutoencoder,
@@ -17,13 +21,14 @@ from skdepict.networks import (
     _convolutions,
 )
 from skdepict.networks._base import initialise_weights, no_corruption
-from skdepict.networks._build import check_protocol
+from skdepict.networks._build import check_protocol, copy_of_module
 from skdepict.networks._convolutions import (
     Conv1d,
     Conv2d,
     ConvTranspose1d,
     ConvTranspose2d,
 )
+from skdepict.persistence._identity import fingerprint_of
 from tests.conftest import quick
 
 
@@ -138,6 +143,41 @@ def test_own_module_is_trained_as_a_copy_and_repeats_its_result(blobs):
         assert torch.equal(value, before[name])
     trained = model.network_.autoencoder
     assert not torch.equal(trained.down.weight, network.down.weight)
+
+
+def test_own_module_without_the_rest_of_the_protocol_gets_it_in_its_copies(
+    blobs, tmp_path
+):
+    network = OwnNetwork(10, 5)
+    before = fingerprint_of(network)
+    model = quick(3, network=network, reconstruction_weight=1.0).fit(blobs[0])
+    assert fingerprint_of(network) == before
+    assert not hasattr(network, "input_range")
+    model.save(tmp_path / "model")
+    joblib.dump(model, tmp_path / "model.joblib")
+    for again in (
+        copy.deepcopy(model),
+        pickle.loads(pickle.dumps(model)),
+        joblib.load(tmp_path / "model.joblib"),
+        skdepict.load(tmp_path / "model", network=network),
+    ):
+        np.testing.assert_array_equal(again.predict(blobs[0]), model.labels_)
+        np.testing.assert_array_equal(again.fit(blobs[0]).embedding_, model.embedding_)
+        autoencoder = again.network_.autoencoder
+        assert autoencoder.input_range == Autoencoder.input_range
+        assert not autoencoder.target_within_batch
+
+
+def test_own_module_keeps_what_it_says_of_itself():
+    class Unusual(OwnNetwork):
+        input_range = (0.0, 2.0)
+
+        def reconstruction_loss(self, decoded, clean):
+            return 3.0
+
+    copied = copy_of_module(Unusual(10, 5))
+    assert copied.input_range == (0.0, 2.0)
+    assert copied.reconstruction_loss([], []) == 3.0
 
 
 def test_own_module_leaves_torchs_global_generator_alone(blobs):
