@@ -575,7 +575,7 @@ class DEPICTClustering(
         autoencoder, embedding_dim = build_autoencoder(
             self.network, layout, embedding_dim, stream_seed(seed, "weights")
         )
-        scaling = fit_scaling(rows, layout, autoencoder, processes)
+        scaling = fit_scaling(rows, layout, autoencoder.input_range, processes)
         if n_clusters > 1 and scaling.constant:
             raise ValueError(
                 "All samples in X are equal, so there is nothing to tell "

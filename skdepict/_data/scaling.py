@@ -91,7 +91,7 @@ class Scaling:
         return samples.astype(np.float64) * self.scale + self.shift
 
 
-def fit_scaling(rows, layout, autoencoder, processes):
+def fit_scaling(rows, layout, input_range, processes):
     """Find the scaling of the training data.
 
     Images are mapped linearly so that the smallest and the largest value of the whole
@@ -107,8 +107,8 @@ def fit_scaling(rows, layout, autoencoder, processes):
         The training data; read twice at most, part by part.
     layout : Layout
         What a sample is.
-    autoencoder : torch.nn.Module
-        Its `input_range`, by default (-1, 1), is for images.
+    input_range : tuple of two floats
+        What the network wants images to be in.
     processes : Processes
         Each looks at its own share of the data.
 
@@ -119,40 +119,14 @@ def fit_scaling(rows, layout, autoencoder, processes):
     Raises
     ------
     ValueError
-        If the values are too large to be scaled.
+        If the values are too large or vary too little to be scaled.
 
     Warns
     -----
     UserWarning
         If values are clipped.
     """
-    axis = 0 if layout.kind == "table" else None
-    share = processes.share(len(rows))
-    first = rows[:1]
-
-    def measure():
-        varies, lows, highs = False, [], []
-        total = np.zeros(rows.shape[1] if axis == 0 else ())
-        for part in parts_of(rows, share):
-            chunk = rows[part]
-            varies = varies or bool(np.any(chunk != first))
-            # Of each column of a table, and of each image or series.
-            lows.append(chunk.min(axis=0 if axis == 0 else 1).astype(np.float64))
-            highs.append(chunk.max(axis=0 if axis == 0 else 1).astype(np.float64))
-            total = total + chunk.sum(axis=axis, dtype=np.float64)
-        if axis == 0:
-            return varies, np.min(lows, axis=0), np.max(highs, axis=0), total
-        return varies, np.concatenate(lows), np.concatenate(highs), total
-
-    varies, lows, highs, total = processes.each(measure)
-    constant = not processes.any(varies)
-    if axis == 0:
-        lows = -processes.max(torch.from_numpy(-lows)).numpy()
-        highs = processes.max(torch.from_numpy(highs)).numpy()
-    else:
-        lows, highs = (
-            processes.gather(torch.from_numpy(ends)).numpy() for ends in (lows, highs)
-        )
+    lows, highs, total, constant = _measure(rows, layout, processes)
     low, high = float(lows.min()), float(highs.max())
     if not max(abs(low), abs(high)) < MAX_ABSOLUTE_VALUE:
         raise ValueError(
@@ -160,40 +134,101 @@ def fit_scaling(rows, layout, autoencoder, processes):
             f"{MAX_ABSOLUTE_VALUE:g}, and look for stray extreme values."
         )
     if layout.kind == "image":
-        ends = _range_of_most(lows, highs)
-        clips = ends != (low, high)
-        if clips:
-            beyond = int(np.sum((lows < ends[0]) | (highs > ends[1])))
-            warn(
-                f"{beyond} of {len(rows)} images have extreme values: X reaches from "
-                f"{low:g} to {high:g}, all other images from {ends[0]:g} to "
-                f"{ends[1]:g}. Values beyond that are clipped, or they would make all "
-                "others alike."
-            )
-        low, high = ends
-        start, stop = getattr(autoencoder, "input_range", (-1.0, 1.0))
+        low, high, clips = _range_to_keep(lows, highs)
+        start, stop = input_range
         scale = (high - low) / (stop - start) or 1.0
         return Scaling(low - start * scale, scale, low, high, clips, constant)
-    total = processes.sum(torch.as_tensor(total)).numpy()
-    shift = total / (len(rows) if axis == 0 else rows.size)
-
-    def sum_of_squares():
-        return sum(
-            np.square(rows[part] - shift).sum() for part in parts_of(rows, share)
-        )
-
-    squares = processes.each(sum_of_squares)
-    squares = processes.sum(torch.tensor(squares, dtype=torch.float64)).item()
-    variance = squares / rows.size
+    shift = total / (len(rows) if layout.kind == "table" else rows.size)
+    variance = _variance(rows, shift, processes)
     if not constant and variance < np.finfo(np.float64).tiny:
         raise ValueError(
             f"X varies by less than {high - low:g}, too little to be scaled. Multiply "
             "it by a large number."
         )
-    if axis is None:
-        lows, highs = low, high
     scale = 1.0 if constant else math.sqrt(variance)
-    return Scaling(shift, scale, lows, highs, constant=constant)
+    if layout.kind == "table":
+        return Scaling(shift, scale, lows, highs, constant=constant)
+    return Scaling(shift, scale, low, high, constant=constant)
+
+
+def _measure(rows, layout, processes):
+    """Read the data once.
+
+    Returns
+    -------
+    lows, highs : ndarray
+        The range of each column of a table, or of each image or series.
+    total : ndarray
+        The sum of each column of a table, or of all values.
+    constant : bool
+        Whether all samples are equal.
+    """
+    share = processes.share(len(rows))
+    first = rows[:1]
+    by_column = layout.kind == "table"
+    axis = 0 if by_column else 1
+
+    def measure_share():
+        varies, lows, highs = False, [], []
+        total = np.zeros(rows.shape[1] if by_column else ())
+        for part in parts_of(rows, share):
+            chunk = rows[part]
+            varies = varies or bool(np.any(chunk != first))
+            total = total + chunk.sum(axis=0 if by_column else None, dtype=np.float64)
+            lows.append(chunk.min(axis=axis).astype(np.float64))
+            highs.append(chunk.max(axis=axis).astype(np.float64))
+            if by_column:
+                # Few rows of a wide table are a part: not all of their ranges are kept.
+                lows, highs = [np.min(lows, axis=0)], [np.max(highs, axis=0)]
+        return varies, total, np.concatenate(lows), np.concatenate(highs)
+
+    varies, total, lows, highs = processes.each(measure_share)
+    constant = not processes.any(varies)
+    total = processes.sum(torch.as_tensor(total)).numpy()
+    lows, highs = map(torch.from_numpy, (lows, highs))
+    if by_column:
+        lows, highs = -processes.max(-lows), processes.max(highs)
+    else:
+        lows, highs = processes.gather(lows), processes.gather(highs)
+    return lows.numpy(), highs.numpy(), total, constant
+
+
+def _variance(rows, shift, processes):
+    """The mean of the squares of all values less the shift."""
+    share = processes.share(len(rows))
+    squares = processes.each(
+        lambda: sum(
+            np.square(rows[part] - shift).sum() for part in parts_of(rows, share)
+        )
+    )
+    squares = processes.sum(torch.tensor(squares, dtype=torch.float64))
+    return squares.item() / rows.size
+
+
+def _range_to_keep(lows, highs):
+    """The range of all images but those with extreme values, of which it warns.
+
+    Parameters
+    ----------
+    lows, highs : ndarray of shape (n_images,)
+        The range of each image.
+
+    Returns
+    -------
+    low, high : float
+    clips : bool
+        Whether there are values beyond.
+    """
+    low, high = _range_of_most(lows, highs)
+    beyond = int(np.sum((lows < low) | (highs > high)))
+    if beyond:
+        warn(
+            f"{beyond} of {len(lows)} images have extreme values: X reaches from "
+            f"{lows.min():g} to {highs.max():g}, all other images from {low:g} to "
+            f"{high:g}. Values beyond that are clipped, or they would make all others "
+            "alike."
+        )
+    return low, high, beyond > 0
 
 
 def _range_of_most(lows, highs):

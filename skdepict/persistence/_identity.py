@@ -16,12 +16,25 @@ OF_THE_MACHINE = ("checkpoint_dir", "device", "verbose")
 # Whose releases change what comes out.
 PACKAGES = (torch, np, scipy, sklearn)
 PLAIN = (type(None), bool, int, float, complex, str, bytes, range, slice)
+# What counts of code, and of what is wrapped around it. Not the name of code, its file
+# and lines: what it does stays the same where it is moved.
+PARTS = {
+    types.CodeType: ("co_code", "co_consts", "co_names", "co_varnames"),
+    types.MethodType: ("__func__", "__self__"),
+    property: ("fget", "fset"),
+    functools.cached_property: ("func",),
+    functools.partial: ("func", "args", "keywords"),
+    types.ModuleType: ("__name__",),
+    types.BuiltinFunctionType: ("__name__",),
+    types.MemberDescriptorType: ("__name__",),
+    types.GetSetDescriptorType: ("__name__",),
+}
 # What Python keeps of a class beside what its author gave it.
 OF_PYTHON = {"__dict__", "__weakref__", "__firstlineno__", "__static_attributes__"}
 OF_PYTHON |= {"__annotations__", "__annotations_cache__", "__annotate_func__"}
 # What torch keeps of a module beside what its author gave it.
 OF_TORCH = {name for name in vars(torch.nn.Module()) if "hooks" not in name}
-OF_TORCH -= {"_parameters", "_buffers", "_modules"}
+OF_TORCH -= {"_parameters", "_buffers", "_modules", "training"}
 
 
 def identify(estimator, data, device):
@@ -90,131 +103,102 @@ class _Fingerprint:
             self._write(f"again {self._seen[id(value)][0]}")
             return
         self._seen[id(value)] = (len(self._seen), value)
-        self._write(f"{type(value).__module__}.{type(value).__qualname__}")
-        self._add_parts(value)
+        parts = _parts_of(value)
+        self._write(f"{_name_of(type(value))} of {len(parts)} parts")
+        for part in parts:
+            self.add(part)
 
     def _write(self, text):
         encoded = text.encode("utf-8", "surrogatepass")
         self.digest.update(len(encoded).to_bytes(8, "little") + encoded)
 
-    def _add_parts(self, value):
-        if isinstance(value, torch.Tensor):
+
+def _parts_of(value):
+    """What a value is made of: values that are plain in the end."""
+    match value:
+        case torch.Tensor():
             # As bytes: numpy lacks some types.
             flat = value.detach().cpu().contiguous().flatten()
-            self._write(joblib.hash(flat.view(torch.uint8).numpy()))
-            self._write(f"{value.dtype} {tuple(value.shape)}")
-        elif isinstance(value, np.ndarray) and value.dtype.hasobject:
-            self._add_all([value.shape, value.ravel().tolist()])
-        elif isinstance(value, (list, tuple)):
-            self._add_all(value)
-        elif isinstance(value, (set, frozenset)):
-            self._add_all(sorted(fingerprint_of(item) for item in value))
-        elif isinstance(value, dict):
-            self._add_all(value.items())
-        elif isinstance(value, torch.Generator):
-            self.add(value.get_state())
-        elif isinstance(value, type):
-            self._add_class(value)
-        elif isinstance(value, types.MethodType):
-            self._add_all([value.__func__, value.__self__])
-        elif isinstance(value, types.FunctionType):
-            self._add_function(value)
-        elif isinstance(value, functools.cached_property):
-            self.add(value.func)
-        elif hasattr(value, "__wrapped__"):
-            self.add(value.__wrapped__)
-        elif isinstance(value, functools.partial):
-            self._add_all([value.func, value.args, value.keywords])
-        elif isinstance(value, types.CodeType):
-            self._add_code(value)
-        elif isinstance(value, torch.nn.Module):
+            content = joblib.hash(flat.view(torch.uint8).numpy())
+            return [content, str(value.dtype), tuple(value.shape)]
+        case np.ndarray() if value.dtype.hasobject:
+            return [value.shape, value.ravel().tolist()]
+        case list() | tuple():
+            return value
+        case set() | frozenset():
+            return sorted(map(fingerprint_of, value))
+        case dict():
+            return list(value.items())
+        case torch.Generator():
+            return [value.get_state()]
+        case torch.nn.Module():
             own = {k: v for k, v in vars(value).items() if k not in OF_TORCH}
-            self._add_all([type(value), value.training, own])
-        elif hasattr(value, "get_params"):
-            self._add_all([type(value), value.get_params(deep=False)])
-        elif isinstance(value, (types.ModuleType, types.BuiltinFunctionType)):
-            self._write(value.__name__)
-        else:
-            self._add_object(value)
+            return [type(value), own]
+        case types.CellType():
+            # An empty one equals none that is filled.
+            return [] if value == types.CellType() else [value.cell_contents]
+        case type():
+            return _parts_of_class(value)
+        case types.FunctionType():
+            return _parts_of_function(value)
+    for kind, names in PARTS.items():
+        if isinstance(value, kind):
+            return [getattr(value, name) for name in names]
+    if hasattr(value, "__wrapped__"):
+        return [value.__wrapped__]
+    if hasattr(value, "get_params"):
+        return [type(value), value.get_params(deep=False)]
+    if hasattr(value, "__dict__") and not _is_installed(type(value)):
+        return [type(value), vars(value)]
+    try:
+        return [type(value), joblib.hash(value)]
+    except Exception:  # whatever its own code raises
+        return [type(value), "an object that says nothing of what it holds"]
 
-    def _add_all(self, values):
-        self._write(f"{len(values)} parts")
-        for value in values:
-            self.add(value)
 
-    def _add_class(self, kind):
-        self._write(f"{kind.__module__}.{kind.__qualname__}")
-        for base in kind.__mro__:
-            if not _is_installed(base):
-                self.add(
-                    {
-                        name: _unbound(value)
-                        for name, value in sorted(vars(base).items())
-                        # Neither made anew each time nor where the source lies.
-                        if name not in OF_PYTHON and not name.startswith("_abc_")
-                    }
-                )
-
-    def _add_function(self, function):
-        self._write(f"{function.__module__}.{function.__qualname__}")
-        if _is_installed(function):
-            return
-        code = function.__code__
-        cells = []
-        for cell in function.__closure__ or ():
-            try:
-                cells.append(cell.cell_contents)
-            except ValueError:  # Not filled yet.
-                cells.append(None)
-        called = {
-            name: function.__globals__[name]
-            for name in sorted(_names_in(code))
-            if name in function.__globals__
+def _parts_of_class(kind):
+    return [_name_of(kind)] + [
+        {
+            name: value
+            for name, value in sorted(vars(base).items())
+            # Neither made anew each time nor where the source lies.
+            if name not in OF_PYTHON and not name.startswith("_abc_")
         }
-        for module in list(called.values()):
-            # Functions of modules of the user's own, called by the module's name.
-            if isinstance(module, types.ModuleType) and not _is_installed(module):
-                called |= {
-                    f"{module.__name__}.{name}": getattr(module, name)
-                    for name in sorted(_names_in(code))
-                    if hasattr(module, name)
-                }
-        self._add_all([code, function.__defaults__, function.__kwdefaults__, cells])
-        self.add(called)
+        for base in kind.__mro__
+        if not _is_installed(base)
+    ]
 
-    def _add_code(self, code):
-        # Not its name, file and lines: what it does stays the same where it is moved.
-        self._add_all([code.co_code, code.co_consts, code.co_names, code.co_varnames])
 
-    def _add_object(self, value):
-        self.add(type(value))
-        if hasattr(value, "__dict__") and not _is_installed(type(value)):
-            self.add(vars(value))
-            return
-        try:
-            self._write(joblib.hash(value))
-        except Exception:  # whatever its own code raises
-            self._write("an object that says nothing of what it holds")
+def _parts_of_function(function):
+    if _is_installed(function):
+        return [_name_of(function)]
+    names = sorted(_names_in(function.__code__))
+    # Also those of modules of the user's own, which are called by the module's name.
+    places = {"": function.__globals__}
+    for name in names:
+        module = function.__globals__.get(name)
+        if isinstance(module, types.ModuleType) and not _is_installed(module):
+            places[module.__name__] = vars(module)
+    called = [
+        (place, name, known[name])
+        for place, known in places.items()
+        for name in names
+        if name in known
+    ]
+    return [
+        *(_name_of(function), function.__code__, function.__closure__, called),
+        *(function.__defaults__, function.__kwdefaults__),
+    ]
 
 
 def _names_in(code):
     """All names that code and the code in it look up."""
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names |= _names_in(constant)
-    return names
+    inner = (part for part in code.co_consts if isinstance(part, types.CodeType))
+    return set(code.co_names).union(*map(_names_in, inner))
 
 
-def _unbound(value):
-    """What a class holds as a function, whatever is wrapped around it."""
-    if isinstance(value, (staticmethod, classmethod)):
-        return value.__func__
-    if isinstance(value, property):
-        return [value.fget, value.fset]
-    if isinstance(value, (types.MemberDescriptorType, types.GetSetDescriptorType)):
-        return value.__name__
-    return value
+def _name_of(value):
+    return f"{value.__module__}.{value.__qualname__}"
 
 
 def _is_installed(kind):

@@ -2,10 +2,9 @@
 
 A file is in the safetensors format: named arrays of numbers, and a header of JSON. In
 its metadata, under "skdepict", is a JSON text with everything that is no array. Nothing
-in it is pickled, so a stranger's file can be opened.
+in it is pickled, so an untrusted file can be opened.
 """
 
-import copy
 import json
 import math
 import os
@@ -13,18 +12,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.numpy import save as to_bytes
+from sklearn.utils.validation import check_is_fitted
 
 from skdepict._data.layout import Layout
 from skdepict._data.paths import as_path, check_file
 from skdepict._data.samples import InputFormat
 from skdepict._data.scaling import Scaling
 from skdepict._surroundings import warn
-from skdepict.networks._build import construct, order_in_memory
+from skdepict.networks._build import construct, copy_of_module, order_in_memory
 from skdepict.networks._model import ClusteringModel
 from skdepict.persistence._files import parse_json, write_whole
 from skdepict.persistence._identity import OF_THE_MACHINE
 
-VERSION = 2
+VERSION = 3
+# Parameters of files before version 3; how a model predicts does not depend on them.
+FORMER = {"target", "schedule", "average_decay", "early_stopping", "tol"}
+FORMER |= {"affine_noise", "elastic_noise"}
+RANGE = ("shift", "low", "high")
 ARRAYS = ("labels_", "embedding_", "cluster_centers_")
 VALUES = (
     "n_clusters_",
@@ -38,7 +44,7 @@ MAX_DIMENSION = 2**31
 
 
 class ModelFileError(ValueError):
-    """A file is no model of this package, is damaged, or is of a newer version."""
+    """A file is no model of this package, is damaged, or is of a newer release."""
 
 
 def save(model, path):
@@ -67,14 +73,40 @@ def save(model, path):
         If a parameter is an object that the file cannot hold, such as a clusterer given
         as `init`. The model predicts without it; a new fit would take the default.
     """
-    from safetensors.numpy import save as to_bytes
-    from sklearn.utils.validation import check_is_fitted
-
     check_is_fitted(model)
     path = as_path(path)
-    arrays = {name: getattr(model, name) for name in ARRAYS}
+    parameters, arrays = _parameters_of(model, path)
     values = {name: getattr(model, name) for name in VALUES}
-    parameters: dict[str, Any] = {}
+    # What set_output said, which scikit-learn keeps there.
+    if output := getattr(model, "_sklearn_output_config", None):
+        values["output"] = output
+    if hasattr(model, "feature_names_in_"):
+        values["feature_names_in_"] = model.feature_names_in_.tolist()
+    layout, scaling = model._input_format.layout, model._input_format.scaling
+    content = {
+        "version": VERSION,
+        "parameters": parameters,
+        "values": values,
+        "sample_shape": model._input_format.sample_shape,
+        "layout": [layout.kind, layout.shape, layout.channels_last],
+        "scale": scaling.scale,
+        "clips": scaling.clips,
+        "embedding_dim": model.network_.assignment.in_features,
+    }
+    arrays |= {name: getattr(model, name) for name in ARRAYS}
+    arrays |= {name: np.asarray(getattr(scaling, name), float) for name in RANGE}
+    for name, tensor in model.network_.state_dict().items():
+        arrays[f"network {name}"] = tensor.numpy(force=True)
+    arrays = {name: np.require(a, requirements="C") for name, a in arrays.items()}
+    text = json.dumps(content, default=np.generic.item)
+    parse_json(text, arrays["shift"].size)  # What could not be opened is not written.
+    write_whole(path, to_bytes(arrays, metadata={"skdepict": text}))
+
+
+def _parameters_of(model, path):
+    """The parameters that a file can hold: values, and arrays by their names in it."""
+    values: dict[str, Any] = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, value in model.get_params(deep=False).items():
         if name in OF_THE_MACHINE:
             continue
@@ -84,39 +116,16 @@ def save(model, path):
         if isinstance(value, np.ndarray) and value.dtype.kind in "buif":
             arrays[f"parameter {name}"] = value
         elif name == "network" and not isinstance(value, str):
-            parameters[name] = None
+            values[name] = None
         elif _is_plain(value):
-            parameters[name] = _plain(value)
+            values[name] = value
         else:
             warn(
                 f"{name}={value!r} is an object that {path} cannot hold. The model "
                 "will predict as it does, but a new fit of what is loaded would take "
                 f"the default {name}.",
             )
-    # What set_output said, which scikit-learn keeps there.
-    if output := getattr(model, "_sklearn_output_config", None):
-        values["output"] = output
-    if hasattr(model, "feature_names_in_"):
-        values["feature_names_in_"] = model.feature_names_in_.tolist()
-    layout, scaling = model._input_format.layout, model._input_format.scaling
-    for end in ("shift", "low", "high"):
-        arrays[end] = np.asarray(getattr(scaling, end), dtype=np.float64)
-    content = {
-        "version": VERSION,
-        "parameters": parameters,
-        "values": _plain(values),
-        "sample_shape": _plain(model._input_format.sample_shape),
-        "layout": [layout.kind, _plain(layout.shape), layout.channels_last],
-        "scale": float(scaling.scale),
-        "clips": bool(scaling.clips),
-        "embedding_dim": model.network_.assignment.in_features,
-    }
-    for name, tensor in model.network_.state_dict().items():
-        arrays[f"network {name}"] = tensor.numpy(force=True)
-    arrays = {name: np.require(a, requirements="C") for name, a in arrays.items()}
-    text = json.dumps(content)
-    parse_json(text, arrays["shift"].size)  # What could not be opened is not written.
-    write_whole(path, to_bytes(arrays, metadata={"skdepict": text}))
+    return values, arrays
 
 
 def read_model(path, network, estimator_class):
@@ -144,9 +153,7 @@ def read_model(path, network, estimator_class):
     try:
         content, arrays = _read(path)
         return _restore(content, arrays, network, estimator_class)
-    except ModelFileError:
-        raise
-    except (MemoryError, OSError):
+    except (ModelFileError, MemoryError, OSError):
         raise
     except Exception as error:
         raise ModelFileError(
@@ -156,8 +163,6 @@ def read_model(path, network, estimator_class):
 
 
 def _read(path):
-    from safetensors import safe_open
-
     with safe_open(os.fspath(path), framework="numpy") as file:
         metadata = file.metadata() or {}
         n_features = math.prod(file.get_slice("shift").get_shape())
@@ -175,92 +180,99 @@ def _read(path):
 
 
 def _restore(content, arrays, network, estimator_class):
+    model = estimator_class(**_restore_parameters(content, arrays, network))
+    model._validate_params()
+    model._input_format = _restore_input_format(content, arrays)
+    _restore_attributes(model, content, arrays)
+    embedding_dim, n_clusters = _shape([content["embedding_dim"], model.n_clusters_])
+    state = {
+        name.removeprefix("network "): torch.from_numpy(array)
+        for name, array in arrays.items()
+        if name.startswith("network ")
+    }
+    layout = model._input_format.layout
+    model.network_ = _restore_network(
+        model.network, layout, embedding_dim, n_clusters, state
+    )
+    return model
+
+
+def _restore_parameters(content, arrays, network):
     parameters = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in content["parameters"].items()
-        # Of earlier releases: a fit would write where a stranger says.
+        # Of earlier releases: a fit would write where an untrusted file says.
         if name not in OF_THE_MACHINE
+        and not (content["version"] < 3 and name in FORMER)
     }
-    if not isinstance(parameters.get("network", "auto"), (str, type(None))):
-        raise ValueError(f"network {parameters['network']!r}")
-    own = parameters.get("network", "auto") is None
-    if own and network is None:
+    named = parameters.get("network", "auto")
+    if not isinstance(named, (str, type(None))):
+        raise ValueError(f"network {named!r}")
+    if named is None and network is None:
         raise ModelFileError(
             "The model was fitted with a module of its own as network. Pass that "
             "module: load(path, network=MyNetwork())."
         )
-    if own:
-        parameters["network"] = network
-    elif network is not None:
+    if named is not None and network is not None:
         raise ModelFileError(
-            f"The model was fitted with network={parameters.get('network')!r}, not "
-            "with a module. Leave out the argument network."
+            f"The model was fitted with network={named!r}, not with a module. Leave "
+            "out the argument network."
         )
+    parameters["network"] = network if named is None else named
     for name in ("init", "prior"):
         if f"parameter {name}" in arrays:
-            parameters[name] = arrays.pop(f"parameter {name}")
-    model = estimator_class(**parameters)
-    model._validate_params()
+            parameters[name] = arrays[f"parameter {name}"]
+    return parameters
 
+
+def _restore_input_format(content, arrays):
     kind, shape, channels_last = content["layout"]
     if kind not in ("table", "image", "series"):
         raise ValueError(f"layout {kind!r}")
     layout = Layout(kind, _shape(shape), bool(channels_last))
+    sample_shape = _shape(content["sample_shape"])
+    if layout.n_features != math.prod(sample_shape):
+        raise ValueError("the shapes of samples disagree")
     if content["version"] == 1:
-        arrays["low"] = np.full(arrays["shift"].shape, -np.inf)
-        arrays["high"] = -arrays["low"]
-    by_column = layout.kind == "table"
+        infinite = np.full(arrays["shift"].shape, np.inf)
+        arrays = arrays | {"low": -infinite, "high": infinite}
     shift, low, high = (
-        arrays.pop(name).reshape(layout.n_features)
-        if by_column
-        else arrays.pop(name).reshape(()).item()
-        for name in ("shift", "low", "high")
+        arrays[name].reshape(layout.n_features)
+        if kind == "table"
+        else arrays[name].reshape(()).item()
+        for name in RANGE
     )
     scale, clips = float(content["scale"]), bool(content.get("clips", False))
-    scaling = Scaling(shift, scale, low, high, clips)
     ordered = np.all(np.less_equal(low, high)) and np.all(np.isfinite(shift))
     if not (np.isfinite(scale) and scale > 0 and ordered):
         raise ValueError("the scaling is no scaling")
-    sample_shape = _shape(content["sample_shape"])
-    model._input_format = InputFormat(sample_shape, layout, scaling)
-    if layout.n_features != int(np.prod(sample_shape)):
-        raise ValueError("the shapes of samples disagree")
+    return InputFormat(sample_shape, layout, Scaling(shift, scale, low, high, clips))
 
+
+def _restore_attributes(model, content, arrays):
     values = content["values"]
-    output = values.pop("output", {})
-    if output:
+    if output := values.get("output"):
         model.set_output(transform=output.get("transform"))
-    names = values.pop("feature_names_in_", None)
+    names = values.get("feature_names_in_")
     if names is not None:
         model.feature_names_in_ = np.array(names, dtype=object)
     for name in VALUES:
         setattr(model, name, values[name])
-    model.n_features_in_ = layout.n_features
     for name in ARRAYS:
-        setattr(model, name, arrays.pop(name))
+        setattr(model, name, arrays[name])
+    model.n_features_in_ = model._input_format.layout.n_features
     n_samples, embedding_dim = model.embedding_.shape
     if embedding_dim != content["embedding_dim"] or model.labels_.shape != (n_samples,):
         raise ValueError("the shapes of labels_ and embedding_ disagree")
     if not all(isinstance(record, dict) for record in model.history_):
         raise ValueError("history_ is no list of epochs")
-    state = {
-        name.removeprefix("network "): torch.from_numpy(array)
-        for name, array in arrays.items()
-    }
-    model.network_ = _restore_network(
-        model.network, layout, content["embedding_dim"], model.n_clusters_, state
-    )
-    return model
 
 
 def _restore_network(network, layout, embedding_dim, n_clusters, state):
-    (embedding_dim,) = _shape([embedding_dim])
-    (n_clusters,) = _shape([n_clusters])
     if state["assignment.weight"].shape != (n_clusters, embedding_dim):
         raise ValueError("the shapes of the softmax layer disagree")
     if not isinstance(network, str):
-        own = copy.deepcopy(network).float().cpu()
-        restored = ClusteringModel(own, embedding_dim, n_clusters)
+        restored = ClusteringModel(copy_of_module(network), embedding_dim, n_clusters)
         try:
             restored.load_state_dict(state)
         except RuntimeError as error:
@@ -288,16 +300,6 @@ def _shape(values):
 
 
 def _is_plain(value):
-    plain = (str, bool, int, float, np.number, np.bool_, type(None))
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
-    return isinstance(value, plain)
-
-
-def _plain(value):
-    """The same of Python's own types, as JSON has them."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value.item() if isinstance(value, (np.number, np.bool_)) else value
+    return isinstance(value, (str, int, float, np.number, np.bool_, type(None)))

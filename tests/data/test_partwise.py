@@ -16,6 +16,7 @@ from skdepict._data.scaling import fit_scaling
 from skdepict._training.processes import Processes
 from skdepict._training.start import samples_to_label
 from skdepict.metrics import clustering_accuracy
+from skdepict.networks import Autoencoder
 from tests.conftest import quick
 
 CPU = torch.device("cpu")
@@ -81,8 +82,8 @@ def test_rows_and_batches_are_those_of_the_array(kind, dtype, few_digits, tmp_pa
     np.testing.assert_array_equal(rows[index], flat[index])
 
     layout = find_layout(images.shape, None, "auto")
-    scaling = fit_scaling(flat, layout, None, ALONE)
-    assert fit_scaling(rows, layout, None, ALONE) == scaling
+    scaling = fit_scaling(flat, layout, Autoencoder.input_range, ALONE)
+    assert fit_scaling(rows, layout, Autoencoder.input_range, ALONE) == scaling
     input_format = InputFormat(images.shape[1:], layout, scaling)
     partwise, whole = (Samples(X, input_format, CPU) for X in (rows, flat))
     members = torch.from_numpy(index)

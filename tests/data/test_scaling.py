@@ -15,6 +15,7 @@ from skdepict._data.samples import InputFormat, Samples
 from skdepict._data.scaling import fit_scaling
 from skdepict._training.processes import Processes
 from skdepict.metrics import clustering_accuracy
+from skdepict.networks import Autoencoder
 from tests.conftest import quick
 
 CPU = torch.device("cpu")
@@ -27,7 +28,7 @@ def as_samples(X, image_shape=None, network="auto"):
     layout = find_layout(X.shape, image_shape, network)
     rows = X.reshape(len(X), -1)
     input_format = InputFormat(
-        X.shape[1:], layout, fit_scaling(rows, layout, None, ALONE)
+        X.shape[1:], layout, fit_scaling(rows, layout, Autoencoder.input_range, ALONE)
     )
     return Samples(rows, input_format, CPU), input_format
 
@@ -204,7 +205,9 @@ def test_signals_that_are_rare_in_each_image_are_kept():
     images = np.zeros((90, 10, 10))
     images[np.arange(90), np.arange(90) % 10, 3] = 255
     layout = find_layout(images.shape, None, "auto")
-    scaling = fit_scaling(images.reshape(90, -1), layout, None, ALONE)
+    scaling = fit_scaling(
+        images.reshape(90, -1), layout, Autoencoder.input_range, ALONE
+    )
     assert (scaling.low, scaling.high, scaling.clips) == (0, 255, False)
 
 
