@@ -1,4 +1,4 @@
-"""The benchmark command."""
+"""The benchmark command, and the studies beside their tables."""
 
 import csv
 import os
@@ -6,20 +6,23 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from skdepict import DEPICTClustering, _depict
-from skdepict._training import start
-from skdepict.benchmark import ablations, compare, methods, speed, study, suites
+from skdepict.benchmark import speed, study
 from skdepict.benchmark.__main__ import main
 from skdepict.benchmark.data import load
+from skdepict.benchmark.methods import METHODS, available, make
+from skdepict.benchmark.processes import commit
+from skdepict.benchmark.suites import SUITES, Study, study_command
 
 from .conftest import quick
+
+ROOT = Path(__file__).parents[1]
+STUDIES = sorted((ROOT / "docs" / "results").glob("*.py"))
 
 
 @pytest.fixture
@@ -31,26 +34,43 @@ def digits_file(few_digits, tmp_path):
     return tmp_path
 
 
+def read_table(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
 def test_command_prints_and_saves_every_score(digits_file):
     output = digits_file / "result"
+    (digits_file / "result.csv").write_text("rows of an earlier run")
     command = [sys.executable, "-m", "skdepict.benchmark"]
     command += ["--data", str(digits_file / "with_y.npz"), "--seeds", "2"]
-    command += ["--methods", "kmeans,gmm", "--output", str(output)]
+    command += ["--methods", "kmeans", "--output", str(output)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     table = (digits_file / "result.md").read_text()
-    assert table.splitlines()[-4:] == done.stdout.splitlines()[-4:]
-    assert "| method | accuracy | nmi | ari | seconds | peak_memory_mib |" in table
-    with (digits_file / "result.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    assert table.splitlines()[-3:] == done.stdout.splitlines()[-3:]
+    assert "| accuracy | nmi | ari | seconds | peak_memory_mib | seeds |" in table
+    rows = read_table(digits_file / "result.csv")
     assert [(row["method"], row["seed"]) for row in rows] == [
         ("kmeans", "0"),
         ("kmeans", "1"),
-        ("gmm", "0"),
-        ("gmm", "1"),
     ]
-    mean = np.mean([float(row["accuracy"]) for row in rows[:2]])
+    mean = np.mean([float(row["accuracy"]) for row in rows])
     assert f"| kmeans | {mean:.4f} ±" in table
     assert all(float(row["peak_memory_mib"]) > 50 for row in rows)
+
+
+def test_without_classes_the_scores_need_none(digits_file):
+    data = ["--data", str(digits_file / "without_y.npz"), "--n-clusters", "10"]
+    output = digits_file / "result"
+    main([*data, "--methods", "kmeans", "--seeds", "1", "--output", str(output)])
+    (row,) = read_table(digits_file / "result.csv")
+    assert 0 < float(row["silhouette"]) < 1
+    assert float(row["davies_bouldin"]) > 0
+    assert "accuracy" not in row
+    assert (
+        f"| {float(row['silhouette']):.4f} |"
+        in (output.parent / "result.md").read_text()
+    )
 
 
 def sleep_long(begun):
@@ -74,10 +94,9 @@ if __name__ == "__main__":
 def test_an_interrupt_ends_a_benchmark_and_what_it_runs(tmp_path):
     script, begun = tmp_path / "interrupted.py", tmp_path / "begun"
     script.write_text(INTERRUPTED)
-    root = str(Path(__file__).parents[1])
     process = subprocess.Popen(
         [sys.executable, str(script), str(begun)],
-        env=os.environ | {"PYTHONPATH": root},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -93,27 +112,10 @@ def test_an_interrupt_ends_a_benchmark_and_what_it_runs(tmp_path):
     assert process.returncode == -signal.SIGINT
 
 
-def test_without_classes_the_scores_need_none(digits_file):
-    arguments = (str(digits_file / "without_y.npz"), "all", 10, 0)
-    row = compare.run_one("kmeans", *arguments)
-    assert {"silhouette", "davies_bouldin"} <= row.keys()
-    assert "accuracy" not in row
-
-
-def test_depict_takes_part(digits_file, monkeypatch):
-    from .conftest import quick
-
-    monkeypatch.setitem(
-        methods.METHODS, "depict", lambda shape, k, seed: quick(k, random_state=seed)
-    )
-    row = compare.run_one("depict", str(digits_file / "with_y.npz"), "all", 10, 0)
-    assert 0 < row["accuracy"] <= 1
-
-
 def test_subsets_split_the_rows(tmp_path):
     X = np.arange(10_005)[:, None]
     np.savez(tmp_path / "rows.npz", X=X, y=X[:, 0])
-    assert len(load(tmp_path / "rows.npz", "all")[0]) == 10_005
+    assert len(load(tmp_path / "rows.npz")[0]) == 10_005
     test, y = load(tmp_path / "rows.npz", "test")
     assert (len(test), test[0, 0], y[0]) == (10_000, 5, 5)
     assert load(tmp_path / "rows.npz", "train")[0][-1, 0] == 4
@@ -123,15 +125,17 @@ def test_subsets_split_the_rows(tmp_path):
     ("arguments", "message"),
     [
         (["--methods", "kmeans,magic"], "unknown methods ['magic']"),
-        (["--seeds", "0"], "--seeds 0 must be at least 1"),
+        (["--seeds", "0"], "--seeds: '0' must be an integer of at least 1"),
         (["--data", "nowhere.npz"], "nowhere.npz"),
         (["--data", "without_y.npz"], "has no y: give --n-clusters"),
         (["--data", "no_x.npz"], "has no array named X, only ['Z']"),
         (["--subset", "train"], "has no rows"),
         (["--output", "nowhere/result"], "its folder does not exist"),
-        (["--sizes", "10,many"], "must be integers and commas"),
+        (["--sizes", "10,many"], "--sizes: 'many' must be an integer"),
         (["--suite", "growth", "--sizes", "20,121"], "to 120, the number of samples"),
         (["--suite", "paper"], "--suite paper needs --data-dir"),
+        (["--suite", "speed"], "--suite speed needs --data-dir"),
+        (["--suite", "speed", "--data-dir", "."], "lacks ['MNIST-test', 'MNIST-full']"),
         (["--suite", "paper", "--data-dir", ".", "--sets", "cats"], "sets ['cats']"),
         (["--suite", "paper", "--data-dir", ".", "--sets", "CMU-PIE"], "has none of"),
     ],
@@ -150,36 +154,29 @@ def test_wrong_arguments_are_explained(arguments, message, digits_file, capsys):
 def test_growth_is_measured_phase_by_phase(digits_file, capsys):
     arguments = ["--data", str(digits_file / "with_y.npz"), "--suite", "growth"]
     main([*arguments, "--sizes", "120,60", "--output", str(digits_file / "growth")])
-    with (digits_file / "growth.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = read_table(digits_file / "growth.csv")
     assert [row["n_samples"] for row in rows] == ["60", "120"]
     for row in rows:
         assert float(row["merging_seconds"]) > 0
         per_merge = 1000 * float(row["merging_seconds"]) / float(row["merges"])
         assert float(row["milliseconds_per_merge"]) == pytest.approx(per_merge)
     table = (digits_file / "growth.md").read_text()
+    assert table.startswith("with_y.npz, all; skdepict ")
     assert "| n^" in table.splitlines()[-1]
     assert table.splitlines()[-1] in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("method", ["path-integral", "spectral", "ward"])
-def test_classical_clusterers_take_part(method, digits_file):
-    row = compare.run_one(method, str(digits_file / "with_y.npz"), "all", 10, 0)
-    assert row["accuracy"] > 0.5
 
 
 def run_paper(folder, *arguments):
     suite = ["--suite", "paper", "--data-dir", str(folder), "--sets", "digits"]
     main([*suite, "--output", str(folder / "paper"), *arguments])
-    with (folder / "paper.csv").open() as file:
-        return list(csv.DictReader(file))
+    return read_table(folder / "paper.csv")
 
 
 def test_study_writes_rows_with_all_that_made_them(tmp_path, capsys):
     rows = run_paper(tmp_path, "--methods", "kmeans,path-integral", "--seeds", "2")
     done = [(row["set"], row["method"], row["seed"]) for row in rows]
     kmeans = [("digits", "kmeans", "0"), ("digits", "kmeans", "1")]
-    # The same for every seed, so run once.
+    # One that is the same for every seed is run once.
     assert done == [*kmeans, ("digits", "path-integral", "0")]
     for row in rows:
         assert float(row["accuracy"]) > 0.7
@@ -193,44 +190,19 @@ def test_study_writes_rows_with_all_that_made_them(tmp_path, capsys):
     assert (tmp_path / "paper.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_killed_study_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    run_paper(tmp_path, "--methods", "kmeans", "--seeds", "3")
-    whole = (tmp_path / "paper.csv").read_text()
-    first, second, _ = whole.splitlines()[1:]
-    # As a kill leaves it: the last row is cut in two.
-    (tmp_path / "paper.csv").write_text(whole[: whole.index(first) + len(first) + 30])
-    ran = []
-    original = study.in_fresh_process
-
-    def in_fresh_process(function, *task):
-        ran.append(task[:3])
-        return original(function, *task)
-
-    monkeypatch.setattr(study, "in_fresh_process", in_fresh_process)
-    rows = run_paper(tmp_path, "--methods", "kmeans", "--seeds", "3")
-    assert ran == [("digits", "kmeans", 1), ("digits", "kmeans", 2)]
-    complete = study.read_rows(tmp_path / "paper.csv")
-    assert sorted(complete) == [("digits", "kmeans", seed) for seed in range(3)]
-    assert complete["digits", "kmeans", 1]["accuracy"] == second.split(",")[3]
-    assert len(rows) == 3
-
-
-def test_a_method_that_fails_is_a_row_with_the_reason(tmp_path, monkeypatch, capsys):
-    class Broken:
-        def fit_predict(self, X):
-            raise RuntimeError("no luck, today")
-
-    def run_here(function, *task):
-        return function(*task)
-
-    monkeypatch.setitem(methods.METHODS, "ward", lambda *arguments: Broken())
-    monkeypatch.setattr(study, "in_fresh_process", run_here)
-    rows = run_paper(tmp_path, "--methods", "ward,kmeans", "--seeds", "1")
-    assert rows[0]["error"] == "RuntimeError: no luck, today"
-    assert rows[0]["accuracy"] == ""
-    assert float(rows[1]["accuracy"]) > 0.7
-    assert "no luck, today" in (tmp_path / "paper.md").read_text()
-    assert ("digits", "ward", 0) not in study.read_rows(tmp_path / "paper.csv")
+def test_killed_study_continues_where_it_stopped(tmp_path, capsys):
+    done = dict.fromkeys(study.COLUMNS, "0.5") | {"error": "", "commit": "abc1234"}
+    done |= {"set": "digits", "method": "kmeans", "seed": "0"}
+    study.append_row(tmp_path / "paper.csv", done)
+    with (tmp_path / "paper.csv").open("a") as file:
+        file.write("digits,kmeans,1,0.79")  # Cut, as a kill leaves it.
+    kept, new = run_paper(tmp_path, "--methods", "kmeans", "--seeds", "2")
+    printed, errors = capsys.readouterr()
+    assert "1 of 1: set digits, method kmeans, seed 1, accuracy" in printed
+    assert kept == done
+    assert float(new["accuracy"]) > 0.7
+    assert new["commit"] == commit()
+    assert "rows of other commits (abc1234)" in errors
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "a,b\n1,2", "a,b\n", "notes"])
@@ -241,147 +213,77 @@ def test_table_of_something_else_is_not_written_to(text, tmp_path):
     assert (tmp_path / "paper.csv").read_text() == text
 
 
-def test_a_method_whose_process_dies_is_a_row_too(tmp_path, monkeypatch):
-    def die(function, *task):
-        raise BrokenProcessPool
-
-    monkeypatch.setattr(study, "in_fresh_process", die)
-    rows = run_paper(tmp_path, "--methods", "kmeans,ward", "--seeds", "1")
-    assert [row["error"] for row in rows] == ["the process was killed"] * 2
+def test_the_table_of_the_documentation_can_be_continued():
+    rows = study.read_rows(ROOT / "docs" / "results" / "paper.csv")
+    assert ("MNIST-full", "depict", 2) in rows
 
 
-def test_rows_of_another_commit_are_kept_and_named(tmp_path, monkeypatch, capsys):
-    run_paper(tmp_path, "--methods", "kmeans", "--seeds", "1")
-    monkeypatch.setattr(suites, "commit", lambda: "abc1234")
-    rows = run_paper(tmp_path, "--methods", "kmeans", "--seeds", "1")
-    assert len(rows) == 1
-    assert f"rows of other commits ({rows[0]['commit']})" in capsys.readouterr().err
+def make_broken(shape, n_clusters, seed):
+    raise RuntimeError("no luck,\n| today")
 
 
-def test_peers_that_are_not_installed_are_left_out(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(suites, "find_spec", lambda name: None)
-    monkeypatch.setattr(
-        study, "in_fresh_process", lambda function, *task: ROW | named(task)
-    )
-    rows = run_paper(tmp_path, "--seeds", "1")
-    assert "umap-gmm is left out" in capsys.readouterr().err
-    expected = [name for name in suites.SUITES["paper"] if name[:4] not in PEERS]
-    assert [row["method"] for row in rows] == expected
+def make_killed(shape, n_clusters, seed):
+    os._exit(1)
 
 
-PEERS = ("umap", "clus")
-ROW = dict.fromkeys(study.COLUMNS, 0.5) | {"error": ""}
+def test_methods_that_fail_are_rows_with_the_reason(tmp_path):
+    parameters = {"init": "kmeans", "fit_epochs": 2, "max_iter": 0}
+    brief = partial(make, "skdepict.DEPICTClustering", **parameters)
+    methods = {"broken": make_broken, "killed": make_killed, "depict:brief": brief}
+    arguments = ["--data-dir", str(tmp_path), "--output", str(tmp_path / "own")]
+    study_command(Study(("digits",), methods, 1), "unused", "A study.", arguments)
+    broken, killed, whole = read_table(tmp_path / "own.csv")
+    assert broken["error"] == "RuntimeError: no luck, | today"
+    assert broken["accuracy"] == ""
+    assert killed["error"] == "the process was killed"
+    assert whole["error"] == ""
+    assert float(whole["accuracy"]) > 0.5
+    table = (tmp_path / "own.md").read_text()
+    assert r"| broken | RuntimeError: no luck, \| today |" in table
+    # They are tried again.
+    assert list(study.read_rows(tmp_path / "own.csv")) == [
+        ("digits", "depict:brief", 0)
+    ]
 
 
-def named(task):
-    return dict(zip(("set", "method", "seed"), task, strict=False))
+def test_peers_that_are_not_installed_are_left_out():
+    chosen = available(SUITES["paper"].methods, is_installed=lambda name: False)
+    assert "umap-gmm" not in chosen
+    assert not any(name.startswith("clustpy") for name in chosen)
+    assert {"kmeans", "tsne-gmm", "depict"} <= set(chosen)
 
 
-@pytest.mark.parametrize("name", methods.ABLATIONS)
-def test_ablations_change_what_they_say_and_nothing_after_the_fit(name, few_digits):
-    images = few_digits[0]
-    class_name, parameters = methods.ABLATIONS[name]
-    changed = methods.METHODS[name]((300, 64), 10, 0)
-    default = DEPICTClustering(10, random_state=0)
-    assert changed.get_params() == default.get_params() | parameters
-    if class_name == "DEPICTClustering":
-        return
-    changes = type(changed).changes
-    before = [getattr(owner, attribute) for owner, attribute, _ in changes]
-    brief = {"fit_epochs": 10, "max_iter": 3, **parameters}
-    model = changed.set_params(**brief).fit(images)
-    expected = default.set_params(**brief).fit(images)
-    if class_name != "PlainCut":  # at heights that are even on these digits
-        assert not np.array_equal(model.embedding_, expected.embedding_)
-    after = [getattr(owner, attribute) for owner, attribute, _ in changes]
-    assert before == after
+@pytest.mark.filterwarnings("ignore:Graph is not fully connected")
+@pytest.mark.parametrize("name", available(METHODS, is_installed=lambda name: False))
+def test_methods_give_a_label_to_each_sample(name, few_digits):
+    if name.startswith("depict"):
+        pytest.skip("takes longer; has tests of its own")
+    rows = few_digits[0].reshape(300, 64)
+    model = METHODS[name](rows.shape, 10, 0)
+    assert model.fit_predict(rows).shape == (300,)
+    assert repr(model)
 
 
 @pytest.mark.filterwarnings("ignore:Clusters")
-def test_plain_cut_takes_no_uneven_heights(few_digits, monkeypatch):
-    seen = []
+def test_speed_is_measured_part_by_part(few_digits):
+    def read():
+        return few_digits
 
-    def path_integral_labels(points, n_clusters, prior, device):
-        seen.append(start.UNEVEN_HEIGHTS)
-        return np.arange(300) % 10, 0.0
-
-    monkeypatch.setattr(start, "path_integral_labels", path_integral_labels)
-    brief = {"fit_epochs": 1, "max_iter": 0}
-    ablations.PlainCut(10, **brief).fit(few_digits[0])
-    assert seen == [0.0]
-
-
-@pytest.mark.filterwarnings("ignore:Clusters")
-def test_speed_suite_measures_everything(digits, tmp_path, monkeypatch, capsys):
-    (tmp_path / "mnist_full.npz").touch()
-    for name, value in {
-        "in_fresh_process": lambda function: function(),
-        "load_set": lambda *arguments: (digits[0][:600] * 16, digits[1][:600]),
-        "OTHERS": ("kmeans",),
-        "SIDES": (8, 9),
-        "MATRIX_SIDE": 64,
-        "COPIED_BYTES": 4096,
-        "REPEATS": 1,
-        "TURNS": 1,
-        "TARGET_ACCURACY": 0.8,
-    }.items():
-        monkeypatch.setattr(speed, name, value)
-    for name in ("MIN_FIT_STEPS", "MIN_JOINT_STEPS"):
-        monkeypatch.setattr(_depict, name, 100)
-    monkeypatch.setattr(_depict, "FIT_STEPS_PER_CLUSTER", 10)
-    output = str(tmp_path / "speed")
-    suite = ["--suite", "speed", "--data-dir", str(tmp_path), "--sizes", "200,300"]
-    main([*suite, "--output", output])
-    with (tmp_path / "speed.csv").open() as file:
-        rows = {
-            (row["measurement"], row["subject"]): row for row in csv.DictReader(file)
-        }
-    for key, row in rows.items():
-        assert float(row["value"]) > 0, key
-    value = {key: float(row["value"]) for key, row in rows.items()}
-    assert value["time to ACC 0.8", "accuracy"] >= 0.8
+    brief = {"fit_epochs": 2, "max_iter": 2}
+    rows = speed.ceilings(matrix_side=64, copied_bytes=4096, repeats=1)
+    rows += speed.phases(read, **brief)
+    rows += speed.growth_with_n(read, 200, **brief)
+    value = {(measurement, subject): value for measurement, subject, value, _ in rows}
+    assert all(np.array(list(value.values())) > 0)
     parts = ("initialise: seconds", "joint: seconds", "starting labels and the rest")
     whole = sum(value["fit", part] for part in parts)
     assert whole == pytest.approx(value["fit", "seconds"])
-    joint = {name: value["joint phase", name] for name in ("skdepict", "plain loop")}
-    ratio = joint["skdepict"] / joint["plain loop"]
-    assert value["joint phase", "ratio"] == pytest.approx(ratio)
-    ratio = value["samples from", "a memory map"] / value["samples from", "memory"]
-    assert value["samples from", "ratio"] == pytest.approx(ratio)
-    assert "| fit | peak memory |" in (tmp_path / "speed.md").read_text()
-    assert (tmp_path / "speed.png").read_bytes()[:4] == b"\x89PNG"
-
-
-def test_a_package_that_fails_costs_no_other_figure(digits, monkeypatch):
-    def broken(shape, n_clusters, seed):
-        raise RuntimeError("operator\n| does not exist")
-
-    monkeypatch.setattr(speed, "load_set", lambda *arguments: digits)
-    monkeypatch.setitem(speed.METHODS, "clustpy-dec", broken)
-    ((measurement, subject, value, _),) = speed.other("", "clustpy-dec")
-    assert measurement == "other clusterers"
-    assert subject == "clustpy-dec: RuntimeError: operator | does not exist"
-    assert np.isnan(value)
-    row = {"measurement": measurement, "subject": subject, "value": value, "unit": ""}
-    assert r"operator \| does not exist | nan |" in speed.summarise_speed([row])
-
-
-def test_two_loops_are_timed_in_turns():
-    speeds = {"first": [1.0, 2.0, 10.0, 3.0], "last": [4.0, 4.0, 10.0, 9.0]}
-    called = []
-
-    def next_of(name):
-        called.append(name)
-        return speeds[name][called.count(name) - 1]
-
-    loops = {name: partial(next_of, name) for name in speeds}
-    rows = speed.in_turns("speed", loops)
-    assert called == ["first", "last", "last", "first"] * 2
-    assert rows == [
-        ("speed", "first", 2.5, "samples/s"),
-        ("speed", "last", 6.5, "samples/s"),
-        ("speed", "ratio", 2.5, ""),
-    ]
+    table = speed.summarise_speed(
+        [dict(zip(speed.COLUMNS, row, strict=True)) for row in rows]
+    )
+    share = value["fit", "joint: work"] / value["ceiling", speed.FP32]
+    (line,) = (line for line in table.splitlines() if "joint: work" in line)
+    assert f"| {share:.0%} |" in line
 
 
 def test_operations_are_counted_as_by_hand():
@@ -395,19 +297,30 @@ def test_operations_are_counted_as_by_hand():
     assert step == 3 * by_hand - 2 * first
 
 
-def test_speed_suite_needs_its_data(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        main(["--suite", "speed", "--data-dir", str(tmp_path)])
-    assert "lacks ['MNIST-test', 'MNIST-full']" in capsys.readouterr().err
+def run_script(*arguments):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    ).stdout
 
 
-@pytest.mark.filterwarnings("ignore:Graph is not fully connected")
-@pytest.mark.parametrize(
-    "name",
-    ["kmeans", "gmm", "spectral", "ward", "tsne-gmm", "hdbscan", "path-integral"],
-)
-def test_methods_of_scikit_learn_give_a_label_to_each_sample(name, few_digits):
-    rows = few_digits[0].reshape(300, 64)
-    model = methods.METHODS[name](rows.shape, 10, 0)
-    assert model.fit_predict(rows).shape == (300,)
-    assert repr(model)
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_studies_run_by_their_path(path):
+    assert "--data-dir" in run_script(path, "--help")
+
+
+def test_every_ablation_changes_what_is_there():
+    made = run_script(
+        "-c",
+        "import runpy, sys\n"
+        "for name, make in runpy.run_path(sys.argv[1])['STUDY'].methods.items():\n"
+        "    print(name, make((300, 64), 10, 0))",
+        ROOT / "docs" / "results" / "ablation.py",
+    )
+    assert "depict:no-average DEPICT" not in made
+    assert "with {'average_decay': 0.0}" in made
+    assert "depict:no-joint DEPICTClustering(max_iter=0" in made

@@ -6,16 +6,15 @@ import numpy as np
 
 from skdepict.benchmark.data import flatten, load
 from skdepict.benchmark.processes import in_fresh_process, peak_memory_mib
+from skdepict.benchmark.summaries import markdown
 
 PHASES = ("components_seconds", "neighbors_seconds", "merging_seconds")
 
 
-def grow(arguments, n_clusters):
+def grow(path, subset, n_clusters, sizes):
     """Run every size, yielding a row of costs for each, the smallest size first."""
-    for n_samples in sorted(arguments.sizes):
-        yield in_fresh_process(
-            run_size, arguments.data, arguments.subset, n_clusters, n_samples
-        )
+    for n_samples in sorted(sizes):
+        yield in_fresh_process(run_size, path, subset, n_clusters, n_samples)
 
 
 def run_size(path, subset, n_clusters, n_samples):
@@ -55,23 +54,16 @@ def run_size(path, subset, n_clusters, n_samples):
 
 def summarise_growth(rows):
     """A Markdown table, with the exponent of growth from the first to the last size."""
-    columns = list(rows[0])
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for row in rows:
-        cells = (
-            f"{value:.4g}" if isinstance(value, float) else str(value)
-            for value in row.values()
-        )
-        lines.append(f"| {' | '.join(cells)} |")
+    lines = [list(row.values()) for row in rows]
     if len(rows) > 1:
         first, last = rows[0], rows[-1]
         ratio = np.log(last["n_samples"] / first["n_samples"])
-        exponents = {
-            phase: np.log(last[phase] / first[phase]) / ratio for phase in PHASES
-        }
-        growth = [
-            f"n^{exponents[column]:.2f}" if column in exponents else ""
-            for column in columns
-        ]
-        lines.append(f"| {' | '.join(growth)} |")
-    return "\n".join(lines)
+        lines.append(
+            [
+                f"n^{np.log(last[column] / first[column]) / ratio:.2f}"
+                if column in PHASES
+                else ""
+                for column in first
+            ]
+        )
+    return markdown(list(rows[0]), lines)

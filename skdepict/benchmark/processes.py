@@ -1,7 +1,8 @@
-"""Fresh processes, what they cost, and what ran in them."""
+"""Fresh processes, what they cost, and the machine that they run on."""
 
 import os
 import platform
+import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
@@ -42,12 +43,44 @@ def peak_memory_mib():
     return int(line.split()[1]) / 1024
 
 
-def describe_run(data, details):
-    """One line that says what ran where."""
-    versions = ", ".join(
-        f"{name} {version(name)}" for name in ("torch", "scikit-learn", "numpy")
-    )
-    return (
-        f"{Path(data).name}, {details}; {os.cpu_count()} cores, {platform.machine()}; "
-        f"Python {platform.python_version()}, skdepict {__version__}, {versions}"
-    )
+def describe_machine():
+    """Machine, versions and commit, as columns of a row."""
+    import torch
+
+    return {
+        "skdepict": __version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "scikit_learn": version("scikit-learn"),
+        "numpy": version("numpy"),
+        "machine": processor(),
+        "cores": os.cpu_count(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    }
+
+
+def commit():
+    """The commit of the package's source, with "+" where files differ from it."""
+    try:
+        changes = _git("status", "--porcelain", "--", "..")
+        return _git("rev-parse", "--short", "HEAD") + "+" * bool(changes)
+    except (OSError, subprocess.CalledProcessError):
+        return "not in a repository"
+
+
+def _git(*arguments):
+    git = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(
+        git, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def processor():
+    """The name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.processor() or platform.machine()

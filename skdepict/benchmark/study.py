@@ -1,71 +1,86 @@
-"""Many data sets, methods and seeds in one table that a killed run goes on with."""
+"""Fits of methods to data sets in one table, which a run that was killed continues."""
 
 import csv
 import io
 import os
-import platform
-import re
-import subprocess
 import time
 from concurrent.futures.process import BrokenProcessPool
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import numpy as np
 
-from skdepict import __version__
-from skdepict.benchmark.compare import scores
 from skdepict.benchmark.data import flatten
-from skdepict.benchmark.methods import METHODS, TAKES_IMAGES
-from skdepict.benchmark.processes import in_fresh_process, peak_memory_mib
-from skdepict.benchmark.sets import load_set
+from skdepict.benchmark.processes import (
+    describe_machine,
+    in_fresh_process,
+    peak_memory_mib,
+)
 
-COLUMNS = (
-    *("set", "method", "seed", "accuracy", "nmi", "ari", "seconds", "peak_memory_mib"),
-    *("n_samples", "n_clusters", "parameters", "error"),
+TASK = ("set", "method", "seed")
+JUDGED = ("accuracy", "nmi", "ari")
+# Of data without classes.
+UNJUDGED = ("silhouette", "davies_bouldin")
+COSTS = ("seconds", "peak_memory_mib")
+SHOWN = (*JUDGED, *UNJUDGED, *COSTS, "error")
+ORIGIN = (
     *("skdepict", "commit", "python", "torch", "scikit_learn", "numpy"),
     *("machine", "cores", "device"),
 )
-SHOWN = ("accuracy", "nmi", "seconds")
-PANELS_PER_LINE = 3
+SILHOUETTE_ROWS = 5_000
 
 
-def run_study(tasks, data_dir, path, report):
+def columns_of(scores):
+    """The columns of a table with these scores."""
+    details = ("n_samples", "n_clusters", "parameters", "error")
+    return (*TASK, *scores, *COSTS, *details, *ORIGIN)
+
+
+COLUMNS = columns_of(JUDGED)
+
+
+def run_study(tasks, path, columns=COLUMNS):
     """Run what is not yet in the table, adding each row to it as soon as it is known.
 
     Parameters
     ----------
-    tasks : list of tuple (set, method, seed)
-        What the table is to hold.
-    data_dir : str
-        The folder of the data sets.
+    tasks : dict of tuple (set, method, seed) to tuple (read, make) or (read, make, \
+            n_clusters)
+        What the table is to hold, and how to get it; see `fit_once`.
     path : Path
         The CSV table. Rows that are there are kept; those of other tasks too.
-    report : callable
-        Called with each new row.
+    columns : tuple of str, default=COLUMNS
+        Of the table.
 
     Returns
     -------
     rows : list of dict
         The table, in the order of the tasks.
     """
-    rows = read_rows(path)
-    for task in tasks:
-        if task not in rows:
-            try:
-                row = in_fresh_process(run_task, *task, data_dir)
-            except BrokenProcessPool:
-                # Killed from outside, for memory as a rule; the others go on.
-                row = dict(zip(("set", "method", "seed"), task, strict=True))
-                row["error"] = "the process was killed"
-            append_row(path, row)
-            # As a later run would read it.
-            rows[task] = {name: str(row.get(name, "")) for name in COLUMNS}
-            report(row)
+    rows = read_rows(path, columns)
+    missing = [task for task in tasks if task not in rows]
+    for number, task in enumerate(missing, start=1):
+        row = dict(zip(TASK, task, strict=True))
+        try:
+            row |= in_fresh_process(fit_once, row["seed"], *tasks[task])
+        except BrokenProcessPool:
+            # Killed from outside, for memory as a rule; the others are still run.
+            row["error"] = "the process was killed"
+        append_row(path, row, columns)
+        # As a later run would read it.
+        rows[task] = {name: str(row.get(name, "")) for name in columns}
+        shown = {name: row[name] for name in (*TASK, *SHOWN) if name in row}
+        print(f"{number} of {len(missing)}: {in_words(shown)}", flush=True)
     return [rows[task] for task in tasks]
 
 
-def read_rows(path):
+def in_words(row):
+    """A line about a row."""
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in row.items()
+    )
+
+
+def read_rows(path, columns=COLUMNS):
     """The rows of a table by (set, method, seed), without those that failed.
 
     A last line without an end, as a killed run may leave it, is no row.
@@ -74,7 +89,7 @@ def read_rows(path):
         return {}
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     reader = csv.DictReader(line for line in lines if line.endswith("\n"))
-    if lines and tuple(reader.fieldnames or ()) != COLUMNS:
+    if lines and tuple(reader.fieldnames or ()) != columns:
         raise ValueError(
             f"{path} begins with {lines[0][:80]!r}, not with the columns of a study. "
             "Choose another --output."
@@ -84,14 +99,14 @@ def read_rows(path):
     return {task: row for task, row in rows.items() if not row["error"]}
 
 
-def append_row(path, row):
+def append_row(path, row, columns=COLUMNS):
     """Write one row to the end of a table, onto the disk, in place of half a row."""
     with path.open("a+b") as file:
         file.seek(0)
         complete = file.read().rfind(b"\n") + 1
         file.truncate(complete)
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
         if complete == 0:
             writer.writeheader()
         writer.writerow(row)
@@ -100,8 +115,18 @@ def append_row(path, row):
         os.fsync(file.fileno())
 
 
-def run_task(set_name, method, seed, data_dir):
+def fit_once(seed, read, make, n_clusters=None):
     """Fit one method to one data set and score it; runs in a process of its own.
+
+    Parameters
+    ----------
+    seed : int
+    read : callable
+        Returns X of shape (n_samples, ...) and y of shape (n_samples,) or None.
+    make : callable
+        From the shape of the rows, the number of clusters and the seed to a clusterer.
+    n_clusters : int, default=None
+        By default the number of classes in y.
 
     Returns
     -------
@@ -109,13 +134,13 @@ def run_task(set_name, method, seed, data_dir):
         Scores, costs, and all that is needed to run it again. A method that fails has
         the message as its "error" and no scores.
     """
-    X, y = load_set(set_name, data_dir)
-    n_clusters = len(np.unique(y))
-    row = {"set": set_name, "method": method, "seed": seed}
-    row |= {"n_samples": len(X), "n_clusters": n_clusters}
-    samples = X if method in TAKES_IMAGES else flatten(X)
+    X, y = read()
+    n_clusters = len(np.unique(y)) if n_clusters is None else n_clusters
+    row = {"n_samples": len(X), "n_clusters": n_clusters}
     try:
-        model = METHODS[method]((len(X), X[0].size), n_clusters, seed)
+        model = make((len(X), X[0].size), n_clusters, seed)
+        # Only DEPICTClustering takes images.
+        samples = X if hasattr(model, "image_shape") else flatten(X)
         row["parameters"] = " ".join(repr(model).split())
         start = time.perf_counter()
         labels = model.fit_predict(samples)
@@ -128,130 +153,24 @@ def run_task(set_name, method, seed, data_dir):
     return row | scores(X, y, labels) | describe_machine()
 
 
-def describe_machine():
-    """Versions, commit and machine, as columns."""
-    import torch
+def scores(X, y, labels):
+    """Scores against y, or without it those that need no classes."""
+    from sklearn import metrics
 
+    from skdepict.metrics import clustering_accuracy
+
+    if y is not None:
+        return {
+            "accuracy": clustering_accuracy(y, labels),
+            "nmi": metrics.normalized_mutual_info_score(y, labels),
+            "ari": metrics.adjusted_rand_score(y, labels),
+        }
+    if len(np.unique(labels)) < 2:
+        return dict.fromkeys(UNJUDGED, float("nan"))
+    X = flatten(X)
     return {
-        "skdepict": __version__,
-        "commit": commit(),
-        "python": platform.python_version(),
-        "torch": _version("torch"),
-        "scikit_learn": _version("scikit-learn"),
-        "numpy": _version("numpy"),
-        "machine": processor(),
-        "cores": os.cpu_count(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "silhouette": metrics.silhouette_score(
+            X, labels, sample_size=min(SILHOUETTE_ROWS, len(X)), random_state=0
+        ),
+        "davies_bouldin": metrics.davies_bouldin_score(X, labels),
     }
-
-
-def commit():
-    """The commit of the package's source, with "+" where files differ from it."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        found, changes = (
-            subprocess.run(
-                [*git, *arguments], capture_output=True, text=True, check=True
-            ).stdout.strip()
-            for arguments in (
-                ["rev-parse", "--short", "HEAD"],
-                ["status", "--porcelain", "--", ".."],
-            )
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "not in a repository"
-    return found + "+" * bool(changes)
-
-
-def processor():
-    """The name of the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _version(name):
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
-
-
-def summarise_study(rows):
-    """Mean and standard deviation over seeds: a Markdown table for each data set."""
-    blocks = []
-    for set_name in dict.fromkeys(row["set"] for row in rows):
-        lines = [
-            f"| {set_name} | ACC | NMI | seconds | seeds |",
-            "|---|---|---|---|---|",
-        ]
-        for method, chosen in _by_method(rows, set_name).items():
-            done = [row for row in chosen if not row["error"]]
-            if done:
-                cells = [
-                    _mean_and_deviation(done, column, 1 if column == "seconds" else 4)
-                    for column in SHOWN
-                ]
-            else:
-                cells = [chosen[0]["error"][:60], "", ""]
-            lines.append(f"| {method} | {' | '.join(cells)} | {len(done)} |")
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
-
-
-def _by_method(rows, set_name):
-    chosen: dict[str, list] = {}
-    for row in rows:
-        if row["set"] == set_name:
-            chosen.setdefault(row["method"], []).append(row)
-    return chosen
-
-
-def _mean_and_deviation(rows, column, digits):
-    values = np.array([float(row[column]) for row in rows])
-    cell = f"{values.mean():.{digits}f}"
-    if len(values) > 1:
-        cell += f" ± {values.std(ddof=1):.{digits}f}"
-    return cell
-
-
-def draw_study(rows, path):
-    """Draw the accuracy of each method on each data set, one point for each seed."""
-    from matplotlib.figure import Figure
-
-    sets = list(dict.fromkeys(row["set"] for row in rows))
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    n_columns = min(PANELS_PER_LINE, len(sets))
-    n_lines = -(-len(sets) // n_columns)
-    figure = Figure(
-        figsize=(2.9 * n_columns + 1.6, n_lines * (0.25 * len(methods) + 0.85)),
-        layout="constrained",
-    )
-    panels = figure.subplots(
-        n_lines, n_columns, sharex=True, sharey=True, squeeze=False
-    ).ravel()
-    for ax, set_name in zip(panels, sets, strict=False):
-        for method, chosen in _by_method(rows, set_name).items():
-            values = [float(row["accuracy"]) for row in chosen if row["accuracy"]]
-            if not values:
-                continue
-            height = methods.index(method)
-            ours = re.split("[-:]", method)[0] == "depict"
-            color = "tab:red" if ours else "tab:blue"
-            mean = np.mean(values)
-            ax.barh(height, mean, height=0.6, color=color, alpha=0.25)
-            ax.plot(values, [height] * len(values), "o", color=color, ms=3.5, mew=0)
-            ax.text(0.02, height, f"{mean:.3f}", va="center", fontsize=8)
-        ax.set_title(set_name, fontsize=10)
-    for ax in panels[len(sets) :]:
-        ax.set_visible(False)
-    for ax in panels[max(0, len(sets) - n_columns) : len(sets)]:
-        ax.set_xlabel("ACC")
-        ax.tick_params(labelbottom=True)
-    panels[0].set_xlim(0, 1.02)
-    panels[0].set_yticks(range(len(methods)), methods)
-    panels[0].set_ylim(len(methods) - 0.5, -0.5)
-    figure.savefig(path, dpi=120)

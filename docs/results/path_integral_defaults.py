@@ -1,38 +1,22 @@
-"""
-How the defaults of PathIntegralClustering were chosen
-======================================================
+"""How the defaults of PathIntegralClustering were chosen.
 
 One set of defaults for all data: each row changes one of them, each column is the
 accuracy on one data set, with its number of classes as the number of clusters. The
-defaults were chosen by such tables, on all sets but pendigits and 20 News at once.
+defaults were chosen by such tables, on all sets but pendigits and 20 Newsgroups.
 About five minutes on two cores::
 
-    python examples/study_path_integral_defaults.py --data-dir FOLDER
-
-The folder holds the .npz files that are named below, with arrays X and y, or data,
-indices, indptr, shape and y for sparse data.
+    python docs/results/path_integral_defaults.py --data-dir ../shared/data
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
-from scipy import sparse
-from sklearn.datasets import load_digits
 from sklearn.pipeline import make_pipeline
 
 from skdepict import PathIntegralClustering, WhitenedComponents
+from skdepict.benchmark.data import SETS, flatten, load_sparse
 from skdepict.metrics import clustering_accuracy
-
-FILES = {
-    "MNIST-test": "mnist_full.npz",
-    "USPS": "usps11000.npz",
-    "CMU-PIE": "cmu_pie.npz",
-    "COIL-20": "coil20_32.npz",
-    "Fashion": "fashion_mnist_test.npz",
-    "pendigits": "pendigits.npz",
-    "20 News": "text_20ng_tfidf2000.npz",
-}
 
 # Parameters of the coordinates, and of the clustering.
 SETTINGS = [
@@ -58,27 +42,21 @@ SETTINGS = [
 ]
 
 
-def read(path):
+def read(name, data_dir):
     """Samples as rows and their classes."""
-    with np.load(path) as data:
-        y = data["y"]
-        if "indptr" in data.files:
-            parts = data["data"], data["indices"], data["indptr"]
-            return sparse.csr_array(parts, shape=tuple(data["shape"])), y
-        X = data["X"]
-    if path.name == "mnist_full.npz":
-        X, y = X[-10_000:], y[-10_000:]
-    return X.reshape(len(X), -1) / np.float32(255), y
+    if name == "20 Newsgroups":  # the words themselves, in place of singular vectors
+        return load_sparse(Path(data_dir, SETS[name].file))
+    X, y = SETS[name].read(data_dir)
+    return flatten(X), y
 
 
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir", type=Path, required=True)
-    folder = parser.parse_args().data_dir
-    data = {name: read(folder / file) for name, file in FILES.items()}
-    data["digits"] = load_digits(return_X_y=True)
-    print(f"{'changed':<28}" + "".join(f"{name:>11}" for name in data))
+    parser.add_argument("--data-dir", required=True)
+    data_dir = parser.parse_args().data_dir
+    data = {name: read(name, data_dir) for name in SETS if name != "MNIST-full"}
+    print(f"{'changed':<28}" + "".join(f"{name:>14}" for name in data))
     for of_components, of_clustering in SETTINGS:
         changed = of_components | of_clustering
         name = ", ".join(f"{key}={value}" for key, value in changed.items())
@@ -91,7 +69,7 @@ def main():
                 ),
             )
             accuracy = clustering_accuracy(y, model.fit_predict(X))
-            print(f"{accuracy:11.3f}", end="", flush=True)
+            print(f"{accuracy:14.3f}", end="", flush=True)
         print()
 
 

@@ -1,0 +1,101 @@
+"""Rows of results as Markdown tables and figures."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from skdepict.benchmark.study import COSTS, JUDGED, ORIGIN, UNJUDGED
+
+
+def write_table(table, description, output):
+    """Print a table, and write it to OUTPUT.md below a line on what was run where."""
+    print(f"\n{table}")
+    Path(f"{output}.md").write_text(f"{description}\n\n{table}\n", encoding="utf-8")
+
+
+def write_study(rows, output):
+    """Print and write the summary of a study."""
+    write_table(summarise_study(rows), describe(rows), output)
+
+
+def describe(rows):
+    """Where rows come from, in one line: each value of the columns that tell it."""
+    return "; ".join(
+        f"{column} {' / '.join(sorted({str(row[column]) for row in rows}))}"
+        for column in ORIGIN
+    )
+
+
+def markdown(columns, lines):
+    """A Markdown table of cells; floats are rounded to four digits."""
+    lines = [columns, ["---"] * len(columns), *lines]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(value):
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text.replace("|", "\\|")
+
+
+def summarise_study(rows):
+    """Mean and standard deviation over seeds: a Markdown table for each data set."""
+    columns = [name for name in (*JUDGED, *UNJUDGED, *COSTS) if name in rows[0]]
+    blocks = []
+    for set_name, methods in _by_set_and_method(rows).items():
+        lines = []
+        for method, chosen in methods.items():
+            done = [row for row in chosen if not row["error"]]
+            cells = [_mean_and_deviation(done, column) for column in columns]
+            if not done:
+                cells[0] = chosen[0]["error"][:60]
+            lines.append([method, *cells, len(done)])
+        blocks.append(markdown([set_name, *columns, "seeds"], lines))
+    return "\n\n".join(blocks)
+
+
+def _by_set_and_method(rows):
+    groups: dict[str, dict[str, list]] = {}
+    for row in rows:
+        groups.setdefault(row["set"], {}).setdefault(row["method"], []).append(row)
+    return groups
+
+
+def _mean_and_deviation(rows, column):
+    if not rows:
+        return ""
+    digits = 1 if column in COSTS else 4
+    values = np.array([float(row[column]) for row in rows])
+    cell = f"{values.mean():.{digits}f}"
+    if len(values) > 1:
+        cell += f" ± {values.std(ddof=1):.{digits}f}"
+    return cell
+
+
+def draw_study(rows, path):
+    """Draw the accuracy of each method on each data set, one point for each seed."""
+    from matplotlib.figure import Figure
+
+    groups = _by_set_and_method(rows)
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    size = (2.2 * len(groups) + 1.6, 0.25 * len(methods) + 0.85)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(1, len(groups), sharex=True, sharey=True, squeeze=False)
+    for ax, (set_name, of_set) in zip(panels[0], groups.items(), strict=True):
+        for method, chosen in of_set.items():
+            values = [float(row["accuracy"]) for row in chosen if row["accuracy"]]
+            if not values:
+                continue
+            height = methods.index(method)
+            ours = re.split("[-:]", method)[0] == "depict"
+            color = "tab:red" if ours else "tab:blue"
+            mean = np.mean(values)
+            ax.barh(height, mean, height=0.6, color=color, alpha=0.25)
+            ax.plot(values, [height] * len(values), "o", color=color, ms=3.5, mew=0)
+            ax.text(0.02, height, f"{mean:.3f}", va="center", fontsize=8)
+        ax.set_title(set_name, fontsize=10)
+        ax.set_xlabel("ACC")
+    ax.set_xlim(0, 1.02)
+    ax.set_yticks(range(len(methods)), methods)
+    ax.set_ylim(len(methods) - 0.5, -0.5)
+    figure.savefig(path, dpi=120)
