@@ -87,18 +87,18 @@ def _sharpened(probabilities, prior, form, mass):
 
 def move_clean_layers():
     """Let the reconstruction loss move its own targets, the clean hidden layers."""
-    replace_in(step.Gradients, "_encode_clean", _encode_with_gradient)
+    replace_in(step, "encode_clean", _encode_with_gradient)
 
 
-def _encode_with_gradient(gradients, x):
-    return gradients.model.autoencoder.encode(x, lambda layer: layer)
+def _encode_with_gradient(network, x):
+    return network.encode(x, lambda layer: layer)
 
 
 ABLATIONS = {
     "kmeans-init": {"init": "kmeans", "pretrain_epochs": 20},
     "one-graph": {"prepare": take_one_graph},
     "plain-cut": {"prepare": cut_plainly},
-    "one-round": {"changes": {"max_rounds": 1}},
+    "one-round": {"max_rounds": 1},
     "no-affine": {"changes": {"affine_noise": False}},
     "no-elastic": {"changes": {"elastic_noise": False}},
     "no-dropout": {"dropout": 0.0},
@@ -106,7 +106,8 @@ ABLATIONS = {
     "no-joint": {"max_iter": 0},
     "no-prior": {
         "prepare": take_no_prior,
-        "changes": {"early_stopping": False, "max_rounds": 1},
+        "changes": {"early_stopping": False},
+        "max_rounds": 1,
     },
     "no-average": {"changes": {"average_decay": 0.0}},
     "no-early-stopping": {"changes": {"early_stopping": False}},

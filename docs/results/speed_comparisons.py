@@ -51,7 +51,7 @@ class Timed(DEPICTClustering):
 
     def _settings(self, *arguments, **keywords):
         settings = super()._settings(*arguments, **keywords)
-        return dataclasses.replace(settings, early_stopping=False)
+        return dataclasses.replace(settings, early_stopping=False, tol=0.0)
 
 
 def joint_phase(X, y):
@@ -72,7 +72,6 @@ def joint_phase(X, y):
         random_state=0,
         fit_epochs=1,
         max_iter=TIMED_EPOCHS,
-        tol=0.0,
     )
     model.set_callbacks(clock).fit(X)
     ends = clock.moments["epoch", "end"][-TIMED_EPOCHS:]

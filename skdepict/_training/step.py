@@ -63,10 +63,8 @@ def losses(model, x, targets, weights, noise):
             embedding = noisy[-1] if weights.in_encoder else noisy[-1].detach()
             decoded = network.decode(_without_mean_gradient(embedding))
         if needs_clean:
-            # Targets, both: no gradient flows through them.
-            with torch.no_grad():
-                clean = network.encode(x, no_corruption)
-                clean_logits = softmax_layer(clean[-1])
+            clean = encode_clean(network, x)
+            clean_logits = softmax_layer(clean[-1]).detach()
     if weights.reconstruction:
         reconstruction = weights.reconstruction * network.reconstruction_loss(
             [layer.float() for layer in decoded],
@@ -77,6 +75,12 @@ def losses(model, x, targets, weights, noise):
     if targets is not None:
         clustering = clustering_loss(targets, logits.float().log_softmax(dim=1))
     return reconstruction, clustering
+
+
+@torch.no_grad()
+def encode_clean(network, x):
+    """The layers of the clean pathway; targets, so that no gradient flows back."""
+    return network.encode(x, no_corruption)
 
 
 def _without_mean_gradient(embedding):
