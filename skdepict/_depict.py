@@ -5,10 +5,11 @@ import os
 from contextlib import ExitStack
 from functools import cache
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -59,6 +60,8 @@ from skdepict.networks._model import ClusteringModel
 from skdepict.persistence._checkpoint import Checkpoints
 from skdepict.persistence._identity import identify
 from skdepict.persistence._model_file import read_model, save
+
+Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
 
 class DEPICTClustering(
@@ -334,28 +337,28 @@ class DEPICTClustering(
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int | str = 8,
         *,
-        image_shape=None,
-        network="auto",
-        embedding_dim=None,
-        init="path-integral",
-        prior=None,
-        pretrain_epochs=0,
-        algorithm="stabilised",
-        max_rounds=2,
-        fit_epochs=None,
-        max_iter=None,
-        reconstruction_weight=0.0,
-        dropout=0.1,
-        distortion=True,
-        learning_rate=4e-3,
-        batch_size=256,
-        device="auto",
-        checkpoint_dir=None,
-        random_state=None,
-        verbose=0,
-    ):
+        image_shape: tuple[int, ...] | None = None,
+        network: str | torch.nn.Module = "auto",
+        embedding_dim: int | None = None,
+        init: Any = "path-integral",
+        prior: ArrayLike | None = None,
+        pretrain_epochs: int = 0,
+        algorithm: str = "stabilised",
+        max_rounds: int = 2,
+        fit_epochs: int | None = None,
+        max_iter: int | None = None,
+        reconstruction_weight: float = 0.0,
+        dropout: float = 0.1,
+        distortion: bool = True,
+        learning_rate: float = 4e-3,
+        batch_size: int = 256,
+        device: str | torch.device = "auto",
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_clusters = n_clusters
         self.image_shape = image_shape
         self.network = network
@@ -378,7 +381,7 @@ class DEPICTClustering(
         self.verbose = verbose
 
     @classmethod
-    def as_published(cls, n_clusters=8, **parameters):
+    def as_published(cls, n_clusters: int = 8, **parameters: Any) -> Self:
         """The method as its paper describes it, without what this package adds.
 
         As many units in the embedding as clusters; an autoencoder trained at first,
@@ -419,7 +422,7 @@ class DEPICTClustering(
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Cluster X and train the network that does so.
 
         Parameters
@@ -547,7 +550,7 @@ class DEPICTClustering(
 
     def _check_n_clusters(self, rows, seed, processes):
         """The number of clusters, which the samples tell if nobody else does."""
-        n_clusters = self.n_clusters
+        n_clusters: Any = self.n_clusters
         if n_clusters == "auto":
             if self.prior is not None:
                 raise ValueError(
@@ -617,7 +620,7 @@ class DEPICTClustering(
             self.embedding_, self.labels_, self.n_clusters_
         )
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: Any, y: Any = None) -> Floats:
         """Cluster X and return its embedding.
 
         Parameters
@@ -635,7 +638,7 @@ class DEPICTClustering(
         """
         return self.fit(X, y).embedding_
 
-    def predict(self, X):
+    def predict(self, X: Any) -> NDArray[np.int64]:
         """Predict the cluster of each sample.
 
         Parameters
@@ -651,7 +654,7 @@ class DEPICTClustering(
         """
         return self._of_parts(X, _labels, np.int64)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Floats:
         """Predict the probability of each cluster for each sample.
 
         Parameters
@@ -667,7 +670,7 @@ class DEPICTClustering(
         """
         return self._of_parts(X, assign_all)
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Floats:
         """Embed samples.
 
         Parameters
@@ -684,7 +687,7 @@ class DEPICTClustering(
         """
         return self._of_parts(X, embed_all)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> Floats:
         """Decode embeddings into samples.
 
         Parameters
@@ -716,7 +719,7 @@ class DEPICTClustering(
             )
         return self._input_format.restore(decoded.cpu().numpy()).astype(embedding.dtype)
 
-    def score(self, X, y=None):
+    def score(self, X: Any, y: Any = None) -> float:
         """How sure the model is of where it puts X.
 
         Parameters
@@ -736,7 +739,7 @@ class DEPICTClustering(
         """
         return float(self._of_parts(X, _certainty, np.float64).mean())
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to one file that :func:`skdepict.load` opens.
 
         Parameters
@@ -750,7 +753,7 @@ class DEPICTClustering(
         """
         save(self, path)
 
-    def export_onnx(self, path):
+    def export_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model as an ONNX file, to predict without Python or torch.
 
         Its input "samples" is single precision, of the shape (n_samples, ...) of the
@@ -879,7 +882,9 @@ def _certainty(model, samples):
     return assign_all(model, samples).amax(dim=1).log()
 
 
-def load(path, *, network=None):
+def load(
+    path: str | os.PathLike[str], *, network: torch.nn.Module | None = None
+) -> DEPICTClustering:
     """Open a model that :meth:`DEPICTClustering.save` has written.
 
     No code of the file is run, since there is none in it.
