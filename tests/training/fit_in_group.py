@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,23 +15,33 @@ from sklearn.cluster import DBSCAN
 from torch import distributed
 
 from skdepict._training import step
-from skdepict._training.callbacks import FitEvents
 from tests.conftest import quick
 
 
-def kill_in_epoch(number, mark):
-    """Die at the beginning of an epoch, and leave a file that says so."""
-    begin_epoch = FitEvents.begin_epoch
-    count = []
+class InEpoch:
+    """A callback that does something at the beginning of an epoch, counted from 1."""
 
-    def begin_or_die(events):
-        count.append(1)
-        if len(count) == number:
-            with open(mark, "x"):
-                os.kill(os.getpid(), signal.SIGKILL)
-        begin_epoch(events)
+    def __init__(self, number, action):
+        self.n_left, self.action = number, action
 
-    FitEvents.begin_epoch = begin_or_die
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        self.n_left -= context.task_name == "epoch"
+        if self.n_left == 0:
+            self.action()
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def interrupt():
+    raise KeyboardInterrupt
 
 
 def main():
@@ -40,6 +51,7 @@ def main():
         distributed.init_process_group()  # With what serves this machine.
     rank = int(os.environ.get("RANK", 0))
     X = np.load(f"{folder}/digits.npz")["X"]
+    callbacks: list = []
     parameters = {"random_state": 0, "fit_epochs": 20, "max_iter": 4}
     if task == "exact":
         # Without noise, in single precision, only the order of sums may differ.
@@ -69,31 +81,19 @@ def main():
         # Finds more clusters than it was asked for.
         parameters["init"] = DBSCAN(eps=1e-9, min_samples=1)
     elif task == "interrupted" and rank == 0:
-        begin_epoch = FitEvents.begin_epoch
-        count = []
-
-        def interrupt(events):
-            count.append(1)
-            if len(count) == 3:
-                raise KeyboardInterrupt
-            begin_epoch(events)
-
-        FitEvents.begin_epoch = interrupt
+        callbacks.append(InEpoch(3, interrupt))
     elif task == "resumed":
         parameters |= {"dropout": 0.0, "distortion": False}
         parameters |= {"fit_epochs": 3, "max_iter": 3, "learning_rate": 1e-3}
         parameters |= {"checkpoint_dir": f"{folder}/checkpoints", "max_rounds": 1}
         step.training_precision = lambda device: nullcontext()
-        if rank == 1 and not os.path.exists(f"{folder}/killed"):
-            kill_in_epoch(5, f"{folder}/killed")
+        mark = Path(folder, "killed")
+        if rank == 1 and not mark.exists():
+            callbacks.append(InEpoch(5, lambda: mark.touch() or die()))
     elif task == "killed" and rank == 1:
+        callbacks.append(InEpoch(1, die))
 
-        def die(events):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        FitEvents.begin_epoch = die
-
-    model = quick(10, **parameters).fit(X)
+    model = quick(10, **parameters).set_callbacks(*callbacks).fit(X)
     state = {name: value.numpy() for name, value in model.network_.state_dict().items()}
     np.savez(
         f"{folder}/{task}_{os.environ.get('WORLD_SIZE', 1)}_{rank}.npz",

@@ -10,7 +10,6 @@ from skdepict import DEPICTClustering
 from skdepict._data.layout import Layout
 from skdepict._training import judge, loop
 from skdepict._training.average import WeightAverage
-from skdepict._training.callbacks import FitEvents
 from skdepict._training.settings import Settings
 from skdepict.metrics import clustering_accuracy
 from tests.conftest import load_real, quick
@@ -298,18 +297,19 @@ def test_a_callback_that_stops_the_joint_phase_ends_the_rounds(monkeypatch, few_
     assert (model.n_rounds_, model.n_iter_) == (1, 1)
 
 
-def interrupt_epoch(monkeypatch, number):
-    """Raise KeyboardInterrupt in this epoch of the fit, counted from 1."""
-    original = FitEvents.begin_epoch
-    count = []
+class InterruptIn(Watch):
+    """Ctrl-C in this epoch of the fit, counted from 1."""
 
-    def begin_epoch(events):
-        count.append(1)
-        if len(count) == number:
+    def __init__(self, number):
+        self.n_left = number
+
+    def on_fit_task_begin(self, estimator, context):
+        self.n_left -= context.task_name == "epoch"
+        if self.n_left == 0:
             raise KeyboardInterrupt
-        return original(events)
 
-    monkeypatch.setattr(FitEvents, "begin_epoch", begin_epoch)
+    def on_fit_task_end(self, estimator, context):
+        return False
 
 
 @pytest.mark.parametrize("number", [24, 43])
@@ -319,8 +319,7 @@ def test_an_interrupted_round_does_not_replace_a_whole_one(
     images, y = few_digits
     expected = quick(10, prior=FAR, max_rounds=1).fit(images)
     offer(monkeypatch, y, 0.0)
-    interrupt_epoch(monkeypatch, number)
-    model = quick(10, prior=FAR)
+    model = quick(10, prior=FAR).set_callbacks(InterruptIn(number))
     with pytest.raises(KeyboardInterrupt, match="interrupted"):
         model.fit(images)
     assert (model.n_rounds_, model.best_round_) == (2, 1)
