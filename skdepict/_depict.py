@@ -749,7 +749,7 @@ class DEPICTClustering(
 
         See Also
         --------
-        skdepict.load : Open it; no code of the file is run, so it may be a stranger's.
+        skdepict.load : Open it; no code of the file is run, so it may be untrusted.
         """
         save(self, path)
 

@@ -94,7 +94,7 @@ def _compute_in_one_thread():
 
     The threads of GNU OpenMP do not live on in the child of a fork, and where it counts
     on those that its parent had, it waits for them for ever. Their number belongs to
-    the thread that forked, which is the one that goes on in the child. torch's own data
+    the thread that forked, the only one that the child has. torch's own data
     loaders do the same in their workers.
     """
     ThreadpoolController().limit(limits=1, user_api="openmp")

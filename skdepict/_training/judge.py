@@ -70,7 +70,9 @@ def sizes_and_spread(model, samples, processes):
     return processes.sum(sizes).cpu().numpy(), spread.max().item()
 
 
-def labels_to_go_on(points, settings, divergence, device, max_screened=MAX_SCREENED):
+def labels_for_another_round(
+    points, settings, divergence, device, max_screened=MAX_SCREENED
+):
     """Starting labels for another round, from a graph of the embedding.
 
     Clusters that the first graph had mixed up may lie apart in the embedding.

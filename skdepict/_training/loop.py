@@ -288,7 +288,7 @@ class Training:
         is_last = progress.stopped or progress.round == settings.max_rounds
         if is_last or not by_path_integral:
             return None
-        return judge.labels_to_go_on(
+        return judge.labels_for_another_round(
             self._embedding,
             settings,
             progress.best["divergence"],

@@ -176,7 +176,7 @@ class Checkpoints:
         except OSError as error:
             warn(
                 f"No checkpoint could be written to {self.path} ({error}). Training "
-                "goes on without; free some space, or have it go to another "
+                "continues without one; free some space, or use another "
                 "checkpoint_dir next time.",
             )
 

@@ -1,4 +1,4 @@
-"""Fits that were killed and go on."""
+"""Fits that were killed and are resumed."""
 
 import itertools
 import signal
@@ -295,7 +295,7 @@ def test_a_full_disk_is_reported_and_training_goes_on(
 
     expected = quick(5).fit(few_digits[0])
     monkeypatch.setattr(_checkpoint.os, "fsync", fsync)
-    with pytest.warns(UserWarning, match="No space left on device.*goes on without"):
+    with pytest.warns(UserWarning, match="No space left on device.*continues without"):
         model = quick(5, checkpoint_dir=tmp_path).fit(few_digits[0])
     np.testing.assert_array_equal(model.labels_, expected.labels_)
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Files of strangers: mutated by chance, none may do harm when it is opened."""
+"""Untrusted files: mutated by chance, none may do harm when it is opened."""
 
 import copy
 import json
@@ -219,7 +219,7 @@ def outcomes_of(opened, error, whole, path, watch, n_examples):
     assert outcomes["refused"] > outcomes["opened"]
 
 
-def test_models_of_strangers(n_of, fitted, tmp_path, watch):
+def test_untrusted_models(n_of, fitted, tmp_path, watch):
     path = tmp_path / "model.skdepict"
     fitted.save(path)
 
@@ -244,7 +244,7 @@ def checkpoint(few_digits, tmp_path):
     return killed(tmp_path, few_digits[0])
 
 
-def test_checkpoints_of_strangers(n_of, checkpoint, watch):
+def test_untrusted_checkpoints(n_of, checkpoint, watch):
     whole = checkpoint.read_bytes()
     content = json.loads(metadata(whole)["skdepict checkpoint"])
 
@@ -262,7 +262,7 @@ def test_forged_checkpoints(n_of, few_digits, checkpoint, monkeypatch):
     whole = checkpoint.read_bytes()
     digest = metadata(whole)["digest"]
     monkeypatch.setattr(_checkpoint, "_digest", lambda text, arrays: digest)
-    outcomes = {"refused": 0, "gone on": 0}
+    outcomes = {"refused": 0, "resumed": 0}
 
     @settings(max_examples=n_of(20, 1000))
     @given(content=damages(whole))
@@ -278,7 +278,7 @@ def test_forged_checkpoints(n_of, few_digits, checkpoint, monkeypatch):
                 assert checkpoint.read_bytes() == content
                 assert not hasattr(model, "labels_")
             else:
-                outcomes["gone on"] += 1
+                outcomes["resumed"] += 1
                 assert model.labels_.shape == (300,)
                 assert np.isfinite(model.embedding_).all()
 

@@ -62,15 +62,17 @@ def test_many_points_get_a_graph_only_where_a_part_of_them_gives_hope(
     rows = images.reshape(300, -1)
     settings = settings_of(n_samples=300, n_clusters=10)
 
-    def labels_to_go_on():
+    def labels_for_another_round():
         cpu = torch.device("cpu")
-        return judge.labels_to_go_on(lambda: rows, settings, 1.0, cpu, max_screened=100)
+        return judge.labels_for_another_round(
+            lambda: rows, settings, 1.0, cpu, max_screened=100
+        )
 
     asked = offer(monkeypatch, y, 10.0)
-    assert labels_to_go_on() is None
+    assert labels_for_another_round() is None
     assert asked == [(100, 64)]
     asked = offer(monkeypatch, y, 0.0)
-    assert len(np.unique(labels_to_go_on())) == 10
+    assert len(np.unique(labels_for_another_round())) == 10
     assert asked == [(100, 64), (300, 64)]
 
 
@@ -81,7 +83,7 @@ def test_no_graph_of_the_embedding_where_it_could_only_win_by_chance():
     settings = settings_of(n_samples=10_000, n_clusters=10)
     cpu = torch.device("cpu")
     # Chance is 9 / 20,000.
-    assert judge.labels_to_go_on(no_points, settings, 4.9e-4, cpu) is None
+    assert judge.labels_for_another_round(no_points, settings, 4.9e-4, cpu) is None
 
 
 @pytest.mark.parametrize(
