@@ -205,7 +205,8 @@ class DEPICTClustering(
     checkpoint_dir : str or path-like, default=None
         Folder in which the fit keeps what it needs to be resumed after it was killed:
         the same call, with the same parameters and data, then continues where it was,
-        to the same labels as without the pause. Written at the end of each phase, and
+        to the same labels as without the pause (but for several processes, whose noise
+        is another then). Written at the end of each phase, and
         as often as takes 5 % of the time; removed at the end. Many fits can have one
         folder.
 
@@ -393,7 +394,10 @@ class DEPICTClustering(
         and improves the labels for as long as it takes, which would be days on a CPU.
         What stays of this package: the graph's weights and its rule for small groups
         (see :class:`PathIntegralClustering`), smaller batches on fewer than 1600
-        samples, and no end in the first quarter of the joint phase.
+        samples, no end in the first quarter of the joint phase, and what keeps the
+        embedding from collapsing: in the first quarter of pretraining the decoder
+        alone learns, and of its gradient the embedding gets only what differs between
+        samples.
 
         Parameters
         ----------
@@ -484,7 +488,10 @@ class DEPICTClustering(
         return self
 
     def _fit(self, X, y, device, generators, held):
-        """Fit on a device, within surroundings of our own; returns the progress."""
+        """Fit on a device, within surroundings of our own; returns the progress.
+
+        What has to be held until the end is entered into the ExitStack `held`.
+        """
         rows, sample_shape = check_rows(self, X)
         layout = find_layout((len(rows), *sample_shape), self.image_shape, self.network)
         processes = Processes(device)
@@ -492,14 +499,13 @@ class DEPICTClustering(
         processes.check_alike(rows, fingerprint)
         checkpoints, saved = self._open_checkpoint(fingerprint, processes, device, held)
         seed = self._draw_seed(saved, processes)
-        n_clusters = self._check_n_clusters(rows, seed, processes)
+        n_clusters = self._find_n_clusters(rows, seed, processes)
         prior = check_prior(self.prior, n_clusters)
         init = check_init(self.init, len(rows), n_clusters, sample_shape)
         for generator in generators.values():
             generator.manual_seed(stream_seed(seed, "module", processes.rank))
-        model = self._build_model(
-            rows, sample_shape, layout, n_clusters, seed, processes
-        )
+        model, scaling = self._build_model(rows, layout, n_clusters, seed, processes)
+        self._input_format = InputFormat(sample_shape, layout, scaling)
         if isinstance(init, np.ndarray) and init.ndim > 1:
             init = self._input_format.scaled_rows(init)
         settings = self._settings(
@@ -548,7 +554,7 @@ class DEPICTClustering(
             seed = saved[0]["seed"]
         return processes.from_first(lambda: seed)
 
-    def _check_n_clusters(self, rows, seed, processes):
+    def _find_n_clusters(self, rows, seed, processes):
         """The number of clusters, which the samples tell if nobody else does."""
         n_clusters: Any = self.n_clusters
         if n_clusters == "auto":
@@ -570,8 +576,8 @@ class DEPICTClustering(
             )
         return n_clusters
 
-    def _build_model(self, rows, sample_shape, layout, n_clusters, seed, processes):
-        """The network, alike in all processes, and how samples reach it."""
+    def _build_model(self, rows, layout, n_clusters, seed, processes):
+        """The model, alike in all processes, and the scaling of its input."""
         embedding_dim = self.embedding_dim
         if embedding_dim is None:
             embedding_dim = max(DEFAULT_EMBEDDING_DIM, n_clusters)
@@ -584,10 +590,9 @@ class DEPICTClustering(
                 "All samples in X are equal, so there is nothing to tell "
                 f"n_clusters={n_clusters} clusters apart by. Check how X was made."
             )
-        self._input_format = InputFormat(sample_shape, layout, scaling)
         model = ClusteringModel(autoencoder, embedding_dim, n_clusters)
         processes.start_alike(model)
-        return model
+        return model, scaling
 
     def _settings(self, layout, n_samples, n_clusters, **found):
         members = samples_to_label(found["init"], n_samples, found["seed"])

@@ -28,6 +28,11 @@ def graphs_for(generator):
     return CudaGraphs(generator)
 
 
+def is_capturing():
+    """Whether kernels are being recorded at the moment, and not run."""
+    return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
+
+
 class CudaGraphs:
     """Captures the kernels of functions, and replays them.
 
@@ -149,10 +154,9 @@ class CapturedStep:
             read, handled = index.clone(), sys.exc_info()[1]
             try:
                 replay, result = self._graphs.capture(lambda: self._step(read, how))
-                self._captured[kind] = read, replay, result
-                return self(index, how)
             except Exception as error:
                 self._graphs.failed = True
+                # Their memory may be what was missing.
                 self._captured.clear()
                 warn(
                     "Training on the GPU will take longer than it could: its steps "
@@ -160,11 +164,14 @@ class CapturedStep:
                     "Nothing else changes.",
                     RuntimeWarning,
                 )
+            else:
+                self._captured[kind] = read, replay, result
+                return self(index, how)
         return self._graphs.run(lambda: self._step(index, how))
 
 
 def _first_of(error, handled):
-    """What an exception says, or the first that it followed, but for one before."""
+    """What went wrong first, since the program handled another exception, if it did."""
     while error.__context__ not in (None, handled):
         error = error.__context__
     return f"{type(error).__name__}: {error}"

@@ -70,16 +70,14 @@ def sizes_and_spread(model, samples, processes):
     return processes.sum(sizes).cpu().numpy(), spread.max().item()
 
 
-def labels_for_another_round(
-    points, settings, divergence, device, max_screened=MAX_SCREENED
-):
-    """Starting labels for another round, from a graph of the embedding.
+def better_labels(embed, settings, divergence, device, max_screened=MAX_SCREENED):
+    """Starting labels for another round, if a graph of the embedding has better ones.
 
     Clusters that the first graph had mixed up may lie apart in the embedding.
 
     Parameters
     ----------
-    points : callable
+    embed : callable
         Returns the embedding, an ndarray of shape (n_samples, embedding_dim).
     settings : Settings
     divergence : float
@@ -87,24 +85,24 @@ def labels_for_another_round(
     device : torch.device
         Where neighbours are searched for.
     max_screened : int
-        A graph of more than twice as many points takes minutes: it is only made where
-        one of so many of them is good enough.
+        A graph of many points takes minutes. Of more than twice as many as this, a
+        random part of this size is tried first.
 
     Returns
     -------
     labels : ndarray of shape (n_samples,) or None
-        None if they are not much nearer to the prior.
+        None if none are nearer to the prior by more than chance.
     """
     n_clusters, prior = settings.n_clusters, settings.prior
     needed = NEARER * divergence - chance(settings.n_samples, n_clusters)
     if needed < 0:
         return None
-    points = points()
+    points = embed()
     if len(points) > 2 * max_screened:
         generator = np.random.default_rng(stream_seed(settings.seed, "screening"))
-        chosen = generator.choice(len(points), max_screened, replace=False)
-        _, of_part = path_integral_labels(points[chosen], n_clusters, prior, device)
-        if of_part - chance(max_screened, n_clusters) > needed:
+        part = points[generator.choice(len(points), max_screened, replace=False)]
+        _, found = path_integral_labels(part, n_clusters, prior, device)
+        if found - chance(max_screened, n_clusters) > needed:
             return None
-    labels, of_all = path_integral_labels(points, n_clusters, prior, device)
-    return order_by_prior(labels, prior) if of_all <= needed else None
+    labels, found = path_integral_labels(points, n_clusters, prior, device)
+    return order_by_prior(labels, prior) if found <= needed else None

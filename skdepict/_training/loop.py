@@ -10,7 +10,11 @@ from torch.nn import functional
 
 from skdepict._training import judge
 from skdepict._training.noise import Noise
-from skdepict._training.objectives import prior_divergence, target_distribution
+from skdepict._training.objectives import (
+    prior_divergence,
+    size_divergence,
+    target_distribution,
+)
 from skdepict._training.progress import Progress
 from skdepict._training.settings import SCHEDULES, WARM_UP
 from skdepict._training.start import (
@@ -20,9 +24,8 @@ from skdepict._training.start import (
     labels_are_given,
     mean_of_sums,
     order_by_prior,
-    size_divergence,
 )
-from skdepict._training.step import GradientDescent, Weights
+from skdepict._training.step import GradientDescent, LossWeights
 from skdepict._training.streams import stream_seed
 from skdepict.networks._inference import (
     assign_all,
@@ -33,7 +36,8 @@ from skdepict.networks._inference import (
 
 logger = logging.getLogger("skdepict")
 
-# An embedding, from -1 to 1, in which no unit deviates by as much is one point.
+# Units of the embedding go from -1 to 1. Where none varies by more than this, all
+# samples are at one point.
 COLLAPSED = 1e-4
 
 
@@ -177,7 +181,7 @@ class Training:
                 divergence = self._prior_divergence(current)
                 record |= {"prior_divergence": divergence, "target_change": change}
                 progress.n_iter += 1
-                # While the learning rate climbs, Q says little about convergence.
+                # At first Q says little about convergence.
                 climbing = record["epoch"] < WARM_UP * settings.max_iter
                 progress.converged = change < settings.tol and not climbing
                 has_drifted = judge.has_drifted(divergence, progress.lowest, settings)
@@ -230,7 +234,7 @@ class Training:
             batches = order.to(self._samples.device).tensor_split(n_batches)
             for number, index in enumerate(batches, progress.epoch * n_batches):
                 self._set_learning_rate(number, n_steps)
-                losses += step(index, self._weights(number, n_steps))
+                losses += step(index, self._loss_weights(number, n_steps))
             losses = processes.sum(losses)
             processes.average_buffers(self.model)
             record = self._record(*(losses / n_samples).tolist())
@@ -246,15 +250,15 @@ class Training:
                 )
         events.end_phase()
 
-    def _weights(self, number, n_steps):
+    def _loss_weights(self, number, n_steps):
         """What the reconstruction loss weighs in a step of the phase."""
         if self.progress.phase == "pretrain":
             # Until the decoder knows what all samples have in common, it would be the
             # embedding that learns it.
-            return Weights(1.0, in_encoder=number >= WARM_UP * n_steps)
+            return LossWeights(1.0, in_encoder=number >= WARM_UP * n_steps)
         if self.progress.phase == "initialise":
-            return Weights(0.0)
-        return Weights(self._settings.reconstruction_weight)
+            return LossWeights(0.0)
+        return LossWeights(self._settings.reconstruction_weight)
 
     def _set_learning_rate(self, number, n_steps):
         share = SCHEDULES[self._settings.schedule](number, n_steps)
@@ -288,7 +292,7 @@ class Training:
         is_last = progress.stopped or progress.round == settings.max_rounds
         if is_last or not by_path_integral:
             return None
-        return judge.labels_for_another_round(
+        return judge.better_labels(
             self._embedding,
             settings,
             progress.best["divergence"],

@@ -1,4 +1,6 @@
-"""The terms of the DEPICT objective as pure functions of tensors.
+"""The terms of the DEPICT objective as pure functions.
+
+The reconstruction loss belongs to each network: `skdepict.networks._losses`.
 
 Dizaji et al., "Deep Clustering via Joint Convolutional Autoencoder Embedding and
 Relative Entropy Minimization", ICCV 2017, arXiv:1704.06327. With p_ik the prediction,
@@ -12,7 +14,9 @@ stochastic gradients of `clustering_loss` and of a reconstruction loss move the 
 with Q fixed.
 """
 
+import numpy as np
 import torch
+from scipy.special import rel_entr
 from torch.nn import functional
 
 
@@ -46,7 +50,7 @@ def target_distribution(probabilities, prior, form, mass=None):
     mass = mass.clamp_min(torch.finfo(probabilities.dtype).tiny)
     if form == "square-root":
         unnormalised = probabilities * (prior / mass).sqrt()
-    else:
+    elif form == "squared":
         unnormalised = probabilities.square() * (prior / mass)
     return unnormalised / unnormalised.sum(dim=1, keepdim=True)
 
@@ -85,6 +89,31 @@ def prior_divergence(frequencies, prior):
         Zero where the clusters have the prior's sizes.
     """
     return torch.xlogy(frequencies, frequencies / prior).sum()
+
+
+def sizes_of(labels, n_clusters):
+    """The number of samples of each label."""
+    return np.bincount(labels, minlength=n_clusters)
+
+
+def size_divergence(sizes, prior):
+    """KL(f || u) in nats of the sizes of clusters whose names mean nothing.
+
+    As `prior_divergence`, with the largest cluster matched with the largest frequency,
+    and so on.
+
+    Parameters
+    ----------
+    sizes : ndarray of shape (n_clusters,)
+    prior : ndarray of shape (n_clusters,)
+
+    Returns
+    -------
+    divergence : float
+        0 where the clusters have the prior's sizes.
+    """
+    frequencies = sizes / sizes.sum()
+    return float(rel_entr(np.sort(frequencies), np.sort(prior)).sum())
 
 
 def chance(n_samples, n_clusters):

@@ -125,6 +125,7 @@ class Processes:
         message += has_gradient
         parts = self.sum(torch.cat(message)).split([len(part) for part in message])
         flags = torch.cat(parts[len(parameters) :]).tolist()
+        # The flags, which are parts too, come last.
         for parameter, part, flag in zip(parameters, parts, flags, strict=False):
             # In the order that the weights have in memory, as the optimiser wants it.
             summed = torch.empty_like(parameter).copy_(part.view(parameter.shape))
@@ -155,10 +156,6 @@ class Processes:
         """
         if self.size == 1:
             return
-        if len(rows) < self.size:
-            raise ValueError(
-                f"{len(rows)} samples cannot be shared by {self.size} processes."
-            )
         own = self.each(lambda: (rows.shape, str(rows.dtype), fingerprint()[:16]))
         first = self.from_first(lambda: own)
         if self.any(own != first):
@@ -167,6 +164,10 @@ class Processes:
                 f"fingerprint are {own} in process {self.rank} and {first} in the "
                 "first. Pass the same X to fit in each of them, as a memory map, say; "
                 "each takes its own share of it."
+            )
+        if len(rows) < self.size:
+            raise ValueError(
+                f"{len(rows)} samples cannot be shared by {self.size} processes."
             )
 
     def _reduced(self, tensor, operation):

@@ -12,7 +12,7 @@ from skdepict._training.streams import stream_seed
 
 PHASES = ("pretrain", "initialise", "joint", "done")
 MAX_COUNT = 2**31
-# What of a checkpoint is no array, and its types.
+# The plain values of a checkpoint, with their types; all else is tensors.
 VALUES = {
     "seed": int,
     "round": int,
@@ -63,7 +63,8 @@ class Progress:
     phase_ends : bool
         Whether the phase needs no other epoch.
     stopped : bool
-        Whether a callback wants an end.
+        Whether a callback asked to end the phase that ran last. After "joint" there is
+        no other round then.
     interrupted : bool
     """
 
@@ -116,18 +117,23 @@ class Progress:
             for name, tensor in named.items()
         }
         if self.labels is not None:
-            tensors["labels/"] = torch.as_tensor(self.labels)
+            tensors["labels"] = torch.as_tensor(self.labels)
         return values, tensors
 
     def load_state_dict(self, values, tensors):
         """Set the cursor, and everything else, to what `state_dict` returned.
+
+        Parameters
+        ----------
+        values : dict
+            Which `check_values` has accepted.
+        tensors : dict of str to tensor
 
         Raises
         ------
         ValueError, KeyError
             If it is no state of this fit.
         """
-        check_values(values)
         for name in ("round", "n_iter", "converged", "stopped", "best", "history"):
             setattr(self, name, values[name])
         self.enter(values["phase"])
@@ -137,7 +143,7 @@ class Progress:
         if self.best:
             self.best_weights = _part(tensors, "best", weights)
         if self.phase != "pretrain":
-            self.labels = self._checked_labels(tensors["labels/"].numpy())
+            self.labels = self._checked_labels(tensors["labels"].numpy())
         if self.average is not None:
             held = dict(enumerate(self.average.copy()))
             self.lowest_average = list(_part(tensors, "lowest", held).values())
@@ -170,7 +176,10 @@ class Progress:
         return labels
 
     def draw_anew(self, rank):
-        """Give a process of a group noise of its own: only the first one writes."""
+        """Seed the noise of one process of a group.
+
+        A checkpoint has the generators of the first process only.
+        """
         for name, generator in self._generators.items():
             if name != "order":
                 use = "noise" if name == "noise" else "module"
@@ -203,7 +212,7 @@ def check_values(values):
 def _part(tensors, part, like):
     """The tensors of a part, of the shapes and in the memory order of others.
 
-    Fused steps pair weights and averages by their order in memory.
+    Fused steps pair weights with the moments of Adam by their order in memory.
     """
     found = {}
     for name, template in like.items():

@@ -12,16 +12,17 @@ from sklearn.utils import check_array, column_or_1d
 MIN_FIT_STEPS = 800
 FIT_STEPS_PER_CLUSTER = 25
 MIN_JOINT_STEPS = 1280
-FIT_EPOCHS = 12
-JOINT_EPOCHS = 20
-# To bound the time that large data take; but Q has to be renewed a few times.
+MIN_FIT_EPOCHS = 12
+MAX_JOINT_EPOCHS = 20
+# Large data take no more steps than these, but enough epochs to renew Q.
 MAX_JOINT_STEPS = 12_000
 MIN_JOINT_EPOCHS = 4
 # The smallest batches that the default takes, of data that fill fewer than so many.
 MIN_BATCH_SIZE = 32
 MIN_BATCHES = 16
 DEFAULT_EMBEDDING_DIM = 64
-# The share of a phase's steps in which the learning rate climbs to its peak.
+# The first steps of a phase, as a share: the learning rate climbs to its peak, in
+# "pretrain" the decoder alone learns, and in "joint" convergence is not looked for.
 WARM_UP = 0.25
 # What the parameter `algorithm` stands for.
 ALGORITHMS: dict[str, dict[str, Any]] = {
@@ -55,7 +56,9 @@ class Settings:
     target, schedule, average_decay, early_stopping
         See `ALGORITHMS`.
     tol : float
-        The mean squared change of Q that says that the joint phase has converged.
+        The mean squared change of Q below which the joint phase has converged.
+    affine_noise, elastic_noise : bool
+        Both parts of `distortion`; apart for studies.
     own_network : bool
         Whether the network is a module of the user's.
     """
@@ -123,15 +126,16 @@ class Settings:
             n_labelled = n_samples if members is None else len(members)
             n_steps = max(MIN_FIT_STEPS, FIT_STEPS_PER_CLUSTER * n_clusters)
             n_epochs = math.ceil(n_steps / math.ceil(n_labelled / batch_size))
-            derived["fit_epochs"] = max(FIT_EPOCHS, n_epochs)
+            derived["fit_epochs"] = max(MIN_FIT_EPOCHS, n_epochs)
         if given["max_iter"] is None:
             n_batches = math.ceil(n_samples / batch_size)
             derived["max_iter"] = max(
-                min(JOINT_EPOCHS, MAX_JOINT_STEPS // n_batches),
+                min(MAX_JOINT_EPOCHS, MAX_JOINT_STEPS // n_batches),
                 MIN_JOINT_EPOCHS,
                 math.ceil(MIN_JOINT_STEPS / n_batches),
             )
         algorithm = ALGORITHMS[parameters["algorithm"]]
+        # What was found or derived replaces what the user gave.
         return cls(**given | algorithm | found | derived)
 
 

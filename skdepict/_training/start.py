@@ -6,7 +6,6 @@ import math
 import numpy as np
 from joblib import Parallel, delayed
 from scipy import sparse
-from scipy.special import rel_entr
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 
@@ -18,6 +17,7 @@ from skdepict._path_integral.graph import N_NEIGHBORS, nearest_neighbors
 from skdepict._path_integral.tree import tree_of_neighbors
 from skdepict._surroundings import sklearn_defaults
 from skdepict._training.device_neighbors import device_neighbors
+from skdepict._training.objectives import size_divergence, sizes_of
 from skdepict._training.settings import check_init_array
 from skdepict._training.streams import stream_seed
 
@@ -146,28 +146,6 @@ def _labels_of_graph(components, points, copies, neighbors, prior):
         if even_divergence < UNEVEN_HEIGHTS * divergence:
             return even_divergence, even
     return divergence, labels
-
-
-def sizes_of(labels, n_clusters):
-    """The number of samples of each label."""
-    return np.bincount(labels, minlength=n_clusters)
-
-
-def size_divergence(sizes, prior):
-    """KL(f || u) in nats of the sizes of clusters from a prior, whatever their order.
-
-    Parameters
-    ----------
-    sizes : ndarray of shape (n_clusters,)
-    prior : ndarray of shape (n_clusters,)
-
-    Returns
-    -------
-    divergence : float
-        0 where the clusters have the prior's sizes.
-    """
-    frequencies = sizes / sizes.sum()
-    return float(rel_entr(np.sort(frequencies), np.sort(prior)).sum())
 
 
 def initial_labels(init, n_clusters, rows, embedding, prior, random_state, device):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from skdepict._training.captured import CapturedStep, graphs_for
+from skdepict._training.captured import CapturedStep, graphs_for, is_capturing
 from skdepict._training.objectives import clustering_loss
 from skdepict.networks._base import no_corruption
 from skdepict.networks._device import (
@@ -14,15 +14,15 @@ from skdepict.networks._device import (
 )
 
 
-class Weights(NamedTuple):
-    """What the reconstruction loss weighs, beside a weight of 1 for KL(Q || P).
+class LossWeights(NamedTuple):
+    """How much the reconstruction loss counts; KL(Q || P) has the weight 1.
 
     Attributes
     ----------
     reconstruction : float
-        Its weight in the objective; 0 for no decoder at all.
+        Its weight in the objective; with 0 the decoder is not run.
     in_encoder : bool
-        Whether the encoder, too, learns from it.
+        Whether its gradient reaches the encoder.
     """
 
     reconstruction: float
@@ -43,7 +43,7 @@ def losses(model, x, targets, weights, noise):
     targets : tensor of shape (batch_size, n_clusters), callable or None
         Q; or what makes Q of the clean pathway's prediction P, for networks that want
         it within each batch; or None for no clustering yet.
-    weights : Weights
+    weights : LossWeights
     noise : Noise
 
     Returns
@@ -54,8 +54,11 @@ def losses(model, x, targets, weights, noise):
     network, softmax_layer = model.autoencoder, model.assignment
     reconstruction = clustering = x.new_zeros(())
     needs_clean = bool(weights.reconstruction) or callable(targets)
-    # A network may change its input in place, and the clean pathway needs x again.
-    noisy_x = noise.distort(x.clone() if needs_clean else x)
+    # A network may change its input in place. So each pathway has a copy, and x stays
+    # what the decoder has to reconstruct.
+    noisy_x = noise.distort(x)
+    if needs_clean and noisy_x is x:
+        noisy_x = x.clone()
     with training_precision(x.device):
         noisy = network.encode(noisy_x, noise.drop)
         logits = softmax_layer(noisy[-1])
@@ -63,7 +66,7 @@ def losses(model, x, targets, weights, noise):
             embedding = noisy[-1] if weights.in_encoder else noisy[-1].detach()
             decoded = network.decode(_without_mean_gradient(embedding))
         if needs_clean:
-            clean = encode_clean(network, x)
+            clean = encode_clean(network, x.clone())
             clean_logits = softmax_layer(clean[-1]).detach()
     if weights.reconstruction:
         reconstruction = weights.reconstruction * network.reconstruction_loss(
@@ -115,7 +118,7 @@ class GradientDescent:
         self._model, self._samples = model, samples
         self._settings, self._processes, self._noise = settings, processes, noise
         self._share = processes.share(settings.n_samples)
-        # Of a batch, as many as the device had memory for so far.
+        # A batch is split into as many parts as the device had memory for so far.
         self._n_parts = 1
         # A module of the user's own may do something else each time.
         same_each_time = not settings.own_network and samples.on_device
@@ -134,6 +137,7 @@ class GradientDescent:
             self._model.parameters(),
             lr=peak,
             fused=True,
+            # On processors, where tests play a GPU, torch refuses it.
             capturable=captured and self._samples.device.type == "cuda",
         )
 
@@ -144,7 +148,7 @@ class GradientDescent:
         ----------
         optimizer : torch.optim.Optimizer
         average : WeightAverage, default=None
-            Follows the weights.
+            Updated after each step.
         targets : tensor of shape (n_members, n_clusters), callable or None
             As for `losses`; a tensor without members has rows for this process's share.
         members : tensor of shape (n_members,), default=None
@@ -154,19 +158,22 @@ class GradientDescent:
         -------
         step : callable
             Takes a batch, a tensor of shape (batch_size,) with numbers of the members
-            or samples of all processes, and `Weights`. Returns this process's terms of
-            the loss, a tensor of shape (2,), summed over the samples.
+            or samples of all processes, and `LossWeights`. Returns this process's terms
+            of the loss, a tensor of shape (2,), summed over the samples.
         """
 
         def step(index, weights):
             while True:
                 try:
                     optimizer.zero_grad()
-                    losses = self._add_gradients(index, targets, members, weights)
+                    terms = self._add_gradients(index, targets, members, weights)
                     break
                 except Exception as error:
-                    if not is_out_of_memory(error) or 2 * self._n_parts > len(index):
+                    too_small = 2 * self._n_parts > len(index)
+                    # Within a capture, a second try would be recorded beside the first.
+                    if too_small or is_capturing() or not is_out_of_memory(error):
                         raise
+                # Not before the exception is gone, which holds tensors.
                 self._n_parts *= 2
                 warn_of_memory(
                     f"a batch is taken in {self._n_parts} parts",
@@ -176,7 +183,7 @@ class GradientDescent:
             optimizer.step()
             if average is not None:
                 average.update()
-            return losses
+            return terms
 
         return step if self._graphs is None else CapturedStep(step, self._graphs)
 

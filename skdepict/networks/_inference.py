@@ -46,18 +46,28 @@ def embed_batches(model, samples):
         If the device has no memory for a batch; halves of it are taken then.
     """
     model.eval()
-    start, size = 0, inference_batch(samples.n_features)
-    while start < len(samples):
+    yield from _in_batches(
+        lambda place: _embed_padded(model, samples.batch(place)),
+        len(samples),
+        inference_batch(samples.n_features),
+        "embedded",
+    )
+
+
+def _in_batches(compute, n_samples, size, done):
+    """What a function makes of slices, smaller ones where the device has no memory."""
+    start = 0
+    while start < n_samples:
         place = slice(start, start + size)
         try:
-            embedding = _embed_padded(model, samples.batch(place))
+            result = compute(place)
         except Exception as error:
             if not is_out_of_memory(error) or size <= PADDED_ROWS:
                 raise
             size = size // 2 // PADDED_ROWS * PADDED_ROWS
-            warn_of_memory(f"{size} samples at a time are embedded")
+            warn_of_memory(f"{size} samples at a time are {done}")
         else:
-            yield place, embedding
+            yield place, result
             start += size
 
 
@@ -101,10 +111,13 @@ def _embed_padded(model, batch):
 def decode_all(model, embedding, n_features):
     """Reconstruct samples of so many values from embeddings, in bounded batches."""
     model.eval()
-    n_rows = inference_batch(n_features)
-    return torch.cat(
-        [model.autoencoder.decode(batch)[-1] for batch in embedding.split(n_rows)]
+    parts = _in_batches(
+        lambda place: model.autoencoder.decode(embedding[place])[-1],
+        len(embedding),
+        inference_batch(n_features),
+        "decoded",
     )
+    return torch.cat([part for _, part in parts])
 
 
 @torch.inference_mode()

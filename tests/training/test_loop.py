@@ -13,6 +13,7 @@ from skdepict._training.average import WeightAverage
 from skdepict._training.settings import Settings
 from skdepict.metrics import clustering_accuracy
 from tests.conftest import load_real, quick
+from tests.training.test_step import InPlace
 
 # From which 300 digits are so far that there might be better labels.
 FAR = np.arange(1, 11) / 55
@@ -62,17 +63,15 @@ def test_many_points_get_a_graph_only_where_a_part_of_them_gives_hope(
     rows = images.reshape(300, -1)
     settings = settings_of(n_samples=300, n_clusters=10)
 
-    def labels_for_another_round():
+    def better_labels():
         cpu = torch.device("cpu")
-        return judge.labels_for_another_round(
-            lambda: rows, settings, 1.0, cpu, max_screened=100
-        )
+        return judge.better_labels(lambda: rows, settings, 1.0, cpu, max_screened=100)
 
     asked = offer(monkeypatch, y, 10.0)
-    assert labels_for_another_round() is None
+    assert better_labels() is None
     assert asked == [(100, 64)]
     asked = offer(monkeypatch, y, 0.0)
-    assert len(np.unique(labels_for_another_round())) == 10
+    assert len(np.unique(better_labels())) == 10
     assert asked == [(100, 64), (300, 64)]
 
 
@@ -83,7 +82,7 @@ def test_no_graph_of_the_embedding_where_it_could_only_win_by_chance():
     settings = settings_of(n_samples=10_000, n_clusters=10)
     cpu = torch.device("cpu")
     # Chance is 9 / 20,000.
-    assert judge.labels_for_another_round(no_points, settings, 4.9e-4, cpu) is None
+    assert judge.better_labels(no_points, settings, 4.9e-4, cpu) is None
 
 
 @pytest.mark.parametrize(
@@ -375,20 +374,6 @@ def test_a_collapse_is_never_a_result(few_digits):
     images, y = few_digits
     with pytest.raises(FloatingPointError, match="collapsed to one point"):
         quick(10, network=Constant(), init=y).fit(images.reshape(300, -1))
-
-
-class InPlace(nn.Module):
-    """A module that changes its input."""
-
-    def __init__(self):
-        super().__init__()
-        self.down, self.up = nn.Linear(64, 8), nn.Linear(8, 64)
-
-    def encode(self, x, corrupt):
-        return [torch.tanh(self.down(corrupt(x).relu_().sub_(0.1)))]
-
-    def decode(self, embedding):
-        return [self.up(embedding)]
 
 
 @pytest.mark.filterwarnings("ignore:Clusters")

@@ -15,12 +15,11 @@ from skdepict import PathIntegralClustering, WhitenedComponents
 from skdepict._path_integral.cuts import most_even_cut
 from skdepict._path_integral.tree import children_of_edges
 from skdepict._training.device_neighbors import device_neighbors
+from skdepict._training.objectives import size_divergence, sizes_of
 from skdepict._training.start import (
     class_means,
     order_by_prior,
     path_integral_labels,
-    size_divergence,
-    sizes_of,
 )
 from tests.conftest import quick
 

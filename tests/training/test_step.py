@@ -1,0 +1,127 @@
+"""What one step computes, against the definition."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import rel_entr, softmax
+from torch import nn
+
+from skdepict._training.noise import Dropout
+from skdepict._training.step import LossWeights, losses
+from skdepict.networks import DenseAutoencoder
+from skdepict.networks._model import ClusteringModel
+
+
+class NoNoise:
+    """Leaves batches as they are."""
+
+    def distort(self, x):
+        return x
+
+    def drop(self, x):
+        return x
+
+
+def problem(network, n_units=8):
+    """A model with a softmax layer that is sure of something, samples, and Q."""
+    generator = torch.Generator().manual_seed(0)
+    model = ClusteringModel(network, n_units, 3)
+    model.set_centers(torch.randn(3, n_units, generator=generator))
+    x = torch.randn(5, 64, generator=generator)
+    return model, x, torch.rand(5, 3, generator=generator).softmax(dim=1)
+
+
+@pytest.fixture
+def single_precision(monkeypatch):
+    """Processors that compute bfloat16 would round more than the tests allow."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    from skdepict.networks import _device
+
+    _device._computes_bfloat16.cache_clear()
+    yield
+    _device._computes_bfloat16.cache_clear()
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.7])
+def test_losses_are_the_terms_of_the_objective(weight, single_precision):
+    torch.manual_seed(0)
+    model, x, targets = problem(DenseAutoencoder((64,), embedding_dim=8))
+    reconstruction, clustering = losses(
+        model, x, targets, LossWeights(weight), NoNoise()
+    )
+    with torch.no_grad():
+        *hidden, embedding = model.autoencoder.encode(x, lambda layer: layer)
+        decoded = model.autoencoder.decode(embedding)
+        logits = model.assignment(embedding).numpy()
+    errors = [
+        np.mean((ours - theirs).numpy() ** 2)
+        for ours, theirs in zip(decoded, [*hidden[::-1], x], strict=True)
+    ]
+    expected = weight * (errors[-1] + 0.1 * sum(errors[:-1]))
+    assert reconstruction.item() == pytest.approx(expected, rel=1e-5)
+    divergence = rel_entr(targets.numpy(), softmax(logits, axis=1)).sum() / len(x)
+    assert clustering.item() == pytest.approx(divergence, rel=1e-4)
+
+
+def test_the_encoder_learns_from_the_decoder_only_where_it_is_said():
+    torch.manual_seed(0)
+    model, x, _ = problem(DenseAutoencoder((64,), embedding_dim=8))
+    for in_encoder in (False, True):
+        model.zero_grad()
+        terms = losses(model, x, None, LossWeights(1.0, in_encoder), NoNoise())
+        sum(terms).backward()
+        of_encoder = [p.grad for p in model.autoencoder.encoder.parameters()]
+        assert all((grad is not None) == in_encoder for grad in of_encoder)
+        assert all(p.grad is not None for p in model.autoencoder.decoder.parameters())
+        assert terms[1].item() == 0
+
+
+class InPlace(nn.Module):
+    """A module that changes its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Linear(64, 8), nn.Linear(8, 64)
+
+    def encode(self, x, corrupt):
+        return [torch.tanh(self.down(corrupt(x).relu_().sub_(0.1)))]
+
+    def decode(self, embedding):
+        return [self.up(embedding)]
+
+
+class OutOfPlace(InPlace):
+    """The same function, that leaves its input as it is."""
+
+    def encode(self, x, corrupt):
+        return super().encode(x.clone(), corrupt)
+
+
+def test_what_is_reconstructed_is_the_input_before_the_network_changed_it():
+    found = []
+    for kind in (InPlace, OutOfPlace):
+        torch.manual_seed(0)
+        network = kind()
+        network.reconstruction_loss = lambda decoded, clean: nn.functional.mse_loss(
+            decoded[-1], clean[0]
+        )
+        model, x, targets = problem(network)
+        terms = losses(model, x, targets, LossWeights(1.0), NoNoise())
+        found.append([term.item() for term in terms])
+    assert found[0] == found[1]
+
+
+def test_noise_reaches_the_noisy_pathway_alone():
+    torch.manual_seed(0)
+    model, x, targets = problem(DenseAutoencoder((64,), embedding_dim=8))
+    noise = NoNoise()
+    noise.drop = Dropout(0.5, torch.Generator().manual_seed(0))
+    seen = []
+    model.autoencoder.reconstruction_loss = lambda decoded, clean: (
+        seen.append(clean) or decoded[-1].sum()
+    )
+    losses(model, x, targets, LossWeights(1.0), noise)
+    with torch.no_grad():
+        clean = model.autoencoder.encode(x, lambda layer: layer)
+    for ours, theirs in zip(seen[0][1:], clean[:-1], strict=True):
+        torch.testing.assert_close(ours, theirs, atol=0.05, rtol=0.05)
