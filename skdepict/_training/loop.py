@@ -31,7 +31,6 @@ from skdepict.networks._inference import (
     assign_all,
     double_precision_device,
     embed_all,
-    embed_batches,
 )
 
 logger = logging.getLogger("skdepict")
@@ -80,6 +79,7 @@ class Training:
         self.model, self._samples, self._labelled = model, samples, labelled
         self._settings, self._processes = settings, processes
         self._checkpoints = checkpoints
+        self._share = processes.share(settings.n_samples)
         self._prior = torch.tensor(
             settings.prior, device=double_precision_device(samples.device)
         )
@@ -301,13 +301,17 @@ class Training:
 
     def _start_round(self, labels):
         """The softmax layer starts at the means of the labels."""
+        n_clusters, processes = self._settings.n_clusters, self._processes
         if labels_are_given(self._settings.init):
-            centers = self._means_of_all(labels)
+            # Of all samples, while each process has its share of them.
+            points = embed_all(self.model, self._samples).cpu().numpy()
+            of_share = class_sums(points, labels[self._share], n_clusters)
+            centers = mean_of_sums(
+                *(processes.sum(torch.from_numpy(part)).numpy() for part in of_share)
+            )
         else:
-            centers = self._processes.from_first(
-                lambda: class_means(
-                    self._embedding(), labels, self._settings.n_clusters
-                )
+            centers = processes.from_first(
+                lambda: class_means(self._embedding(), labels, n_clusters)
             )
         self.model.set_centers(
             torch.as_tensor(centers, dtype=torch.float32, device=self._samples.device)
@@ -321,29 +325,10 @@ class Training:
     def _embedding(self):
         return embed_all(self.model, self._labelled).cpu().numpy()
 
-    @torch.inference_mode()
-    def _means_of_all(self, labels):
-        """The means of given labels: of all samples, each process of its own."""
-        n_clusters = self._settings.n_clusters
-        own = labels[self._processes.share(len(labels))]
-        sums = np.zeros((n_clusters, self.model.assignment.in_features))
-        counts = np.zeros(n_clusters, dtype=np.int64)
-        for place, embedding in embed_batches(self.model, self._samples):
-            points = embedding.cpu().double().numpy()
-            of_batch = class_sums(points, own[place], n_clusters)
-            sums += of_batch[0]
-            counts += of_batch[1]
-        return mean_of_sums(
-            *(
-                self._processes.sum(torch.from_numpy(part)).numpy()
-                for part in (sums, counts)
-            )
-        )
-
     def _one_hot(self, labels):
         """Rows of Q that are sure of the labels; of this process's share of all."""
         if self._members is None:
-            labels = labels[self._processes.share(len(labels))]
+            labels = labels[self._share]
         labels = torch.as_tensor(labels, dtype=torch.int64)
         targets = functional.one_hot(labels, self._settings.n_clusters)
         return targets.float().to(self._samples.device)
