@@ -75,7 +75,7 @@ def joint_phase(X, y):
         tol=0.0,
     )
     model.set_callbacks(clock).fit(X)
-    ends = clock.moments["epoch", "end"][-TIMED_EPOCHS:]
+    ends = clock.moments["epoch", "end"][-model.n_iter_ :]
     return model, len(X) / np.diff(ends).mean()
 
 
