@@ -74,7 +74,7 @@ def joint_phase(X, y):
         max_iter=TIMED_EPOCHS,
     )
     model.set_callbacks(clock).fit(X)
-    ends = clock.moments["epoch", "end"][-TIMED_EPOCHS:]
+    ends = clock.moments["epoch", "end"][-model.n_iter_ :]
     return model, len(X) / np.diff(ends).mean()
 
 
