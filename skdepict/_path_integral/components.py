@@ -162,10 +162,11 @@ class WhitenedComponents(
         X = validated_rows(self, X, reset=False)
         scale = np.where(self.deviations_ > 0, self.deviations_, 1) ** self.whitening
         axes = (self.components_ / scale[:, None]).T.astype(X.dtype)
+        mean = self.mean_.astype(X.dtype)
         if sparse.issparse(X):
-            coordinates = X @ axes - self.mean_.astype(X.dtype) @ axes
+            coordinates = X @ axes - mean @ axes
         else:
-            coordinates = (X - self.mean_.astype(X.dtype)) @ axes
+            coordinates = (X - mean) @ axes
         unit_length = self.unit_length
         if unit_length == "auto":
             unit_length = self.n_components_ >= MIN_COMPONENTS_FOR_UNIT_LENGTH
@@ -206,12 +207,10 @@ def principal_axes(X, n_components, max_dense_side=MAX_DENSE_SIDE):
             kind = "arpack"
         solver = PCA(n_components, svd_solver=kind, random_state=0).fit(X)
         deviations = np.sqrt(solver.explained_variance_)
-    order = np.argsort(-deviations, kind="stable")
     least = LEAST_DEVIATION_IN_ROOTS * np.sqrt(np.finfo(X.dtype).eps)
-    varies = deviations[order] > deviations.max() * least
     # The largest stays in any case.
-    varies[0] = True
-    kept = order[varies]
+    n_axes = max(1, np.sum(deviations > deviations.max() * least))
+    kept = np.argsort(-deviations, kind="stable")[:n_axes]
     return solver.components_[kept], deviations[kept].astype(np.float64)
 
 

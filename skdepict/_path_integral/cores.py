@@ -125,17 +125,15 @@ class Cores:
         stop; -1 for groups in none.
     home : ndarray of shape (n_groups,)
         `cluster`, and for groups in none the cluster that absorbs them later.
-    inner : list of tuple (step, a, b)
-        Merges inside of a core: their number, and a group of either side.
-    outer : list of tuple (step, a, b)
-        Merges of two clusters, with a group in a core of either side.
+    merges : ndarray of shape (n_kept, 3)
+        Number of each merge inside of a core, and a group of either side; then that of
+        each merge of two clusters, and a group in a core of either side.
     """
 
     core: np.ndarray
     cluster: np.ndarray
     home: np.ndarray
-    inner: list
-    outer: list
+    merges: np.ndarray
 
 
 def find_cores(sizes, merges, stop, min_size):
@@ -180,23 +178,23 @@ def find_cores(sizes, merges, stop, min_size):
             founders.append(a)
             lead[a], n_cores[a] = a, 1
 
-    def spread(owners, values):
-        """Each group gets the value of the founders that went to its owner."""
+    def of_founders(owners, values):
+        """Give each group the value of the founder that has the same owner."""
         of_owner = np.full(n_groups, -1)
         of_owner[owners[founders]] = values
         return of_owner[owners]
 
-    core = spread(
-        owners_after([pair for _, *pair in inner], n_groups), np.arange(len(founders))
-    )
+    part = owners_after([pair for _, *pair in inner], n_groups)
+    core = of_founders(part, np.arange(len(founders)))
     owner = owners_after(merges[:stop], n_groups)
-    core_cluster = np.unique(owner[founders], return_inverse=True)[1]
+    absorber = owners_after(merges[:stop] + strays, n_groups)
+    cluster_of_core = np.unique(owner[founders], return_inverse=True)[1]
+    kept = [merge for merge in inner if core[merge[1]] >= 0] + outer
     return Cores(
         core=core,
-        cluster=spread(owner, core_cluster),
-        home=spread(owners_after(merges[:stop] + strays, n_groups), core_cluster),
-        inner=[merge for merge in inner if core[merge[1]] >= 0],
-        outer=outer,
+        cluster=of_founders(owner, cluster_of_core),
+        home=of_founders(absorber, cluster_of_core),
+        merges=np.array(kept, dtype=np.intp).reshape(-1, 3),
     )
 
 

@@ -5,7 +5,7 @@ n_samples - 1 are samples, and merge i makes node n_samples + i.
 """
 
 import numpy as np
-from scipy.cluster.hierarchy import from_mlab_linkage, maxdists
+from scipy.cluster.hierarchy import fcluster, from_mlab_linkage, maxdists
 
 
 def cut_children(children, n_clusters):
@@ -22,10 +22,8 @@ def cut_children(children, n_clusters):
     labels : ndarray of shape (n_samples,)
         0 is the largest cluster, n_clusters - 1 the smallest.
     """
-    n_samples = len(children) + 1
-    n_merges = n_samples - n_clusters
-    made = np.arange(n_samples + n_merges)
-    return _labels_below(children, np.setdiff1d(made, children[:n_merges]))
+    n_made = len(children) + 1 - n_clusters
+    return _labels_of_cut(children, np.arange(len(children)) >= n_made)
 
 
 def most_even_cut(children, n_parts, n_clusters):
@@ -70,30 +68,24 @@ def most_even_cut(children, n_parts, n_clusters):
         least[node], left[node] = sums.min(axis=0), sums.argmin(axis=0)
         least[node][0] = alone[node]
     # From the root down, each node is split as its sum was made.
-    chosen, open_nodes = [], [(root, n_clusters - 1)]
-    while open_nodes:
-        node, m = open_nodes.pop()
-        if m == 0:
-            chosen.append(node)
-        else:
+    undone = np.zeros(len(children), dtype=bool)
+    nodes = [(root, n_clusters - 1)]
+    while nodes:
+        node, m = nodes.pop()
+        if m > 0:
+            undone[node - n_samples] = True
             first, second = children[node - n_samples]
             n_first = left[node][m]
-            open_nodes += [(first, n_first), (second, m - 1 - n_first)]
-    return _labels_below(children, chosen)
+            nodes += [(first, n_first), (second, m - 1 - n_first)]
+    return _labels_of_cut(children, undone)
 
 
-def _labels_below(children, nodes):
-    """Label each sample by the one of the nodes that it is below, the largest 0."""
-    n_samples = len(children) + 1
-    above = np.arange(2 * n_samples - 1)
-    above[children] = np.arange(n_samples, 2 * n_samples - 1)[:, None]
-    above[nodes] = nodes
-    # Each turn doubles the generations that are climbed, so that few turns are enough
-    # even for a tree that is one chain.
-    while np.any(above != (higher := above[above])):
-        above = higher
+def _labels_of_cut(children, undone):
+    """Labels of the samples where the merges above a cut are undone, the largest 0."""
+    tree = linkage_of_children(children, np.ones(len(children)))
+    found = fcluster(tree, 0, "monocrit", monocrit=undone.astype(np.float64))
     _, first, labels, sizes = np.unique(
-        above[:n_samples], return_index=True, return_inverse=True, return_counts=True
+        found, return_index=True, return_inverse=True, return_counts=True
     )
     # Of equal sizes that of the first sample comes first.
     rank = np.lexsort((first, -sizes)).argsort()

@@ -201,12 +201,8 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
             points, metric = components.transform(X[copies.first]), "euclidean"
         else:
             points = X if metric == "precomputed" else X[copies.first]
-        distances, indices = nearest_neighbors(
-            points, self.n_neighbors, metric, self.n_jobs
-        )
         tree = tree_of_neighbors(
-            distances,
-            indices,
+            nearest_neighbors(points, self.n_neighbors, metric, self.n_jobs),
             copies,
             None if metric == "precomputed" else points,
             self.n_clusters,

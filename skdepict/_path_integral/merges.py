@@ -27,7 +27,6 @@ needs longer walks only for the few pairs whose bounds reach the top.
 import math
 from collections import defaultdict
 from heapq import heapify, heappop, heappush, heapreplace
-from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -68,23 +67,21 @@ def merge_order(transitions, groups, z, max_dense_size=MAX_DENSE_SIZE):
     exact_affinity = _ExactAffinity(transitions, groups, z, max_dense_size)
     sizes, members = sums.sizes, sums.members
     # Bounds carry a 0, exact affinities the size of the union they were computed for.
-    heap = [
-        (-sums.bound(a, b), a, b, 0)
-        for a, row in enumerate(sums.shared)
-        for b in row
-        if a < b
-    ]
+    pairs = ((a, b) for a, row in enumerate(sums.shared) for b in row if a < b)
+    heap = [(-sums.bound(a, b), a, b, 0) for a, b in pairs]
     heapify(heap)
     merges, affinities = [], []
-    # A bound only falls while nobody looks, unless it was pushed again: what is first
-    # at 0 leaves no walk from any group to another and back.
+    # Each pair has an entry that is not below its affinity: bounds that rise are pushed
+    # again, others only fall and may wait. Where 0 is first no walk joins any two.
     while heap and heap[0][0] < 0:
         negative, a, b, computed_for = heap[0]
         union = sizes[a] + sizes[b]
         if not (sizes[a] and sizes[b]):
             heappop(heap)
         elif computed_for == union:
+            # Exact, and no other pair can have more.
             heappop(heap)
+            # The longer dict stays, and the shorter one is added to it.
             if len(sums.links[a]) < len(sums.links[b]):
                 a, b = b, a
             merges.append((a, b))
@@ -139,7 +136,7 @@ class _Sums:
     def __init__(self, transitions, groups, z):
         # One object for each number, which saves memory and comparisons in the dicts.
         self._numbers = list(range(len(groups)))
-        self._owner = self._shared_numbers(groups)
+        self._owner = self._shared_numbers(groups.tolist())
         members = membership(groups)
         parts = np.split(members.indices, members.indptr[1:-1])
         self.members: list = [part.tolist() for part in parts]
@@ -195,6 +192,8 @@ class _Sums:
         self.members[a].extend(self.members[b])
         self.sizes[a] += self.sizes[b]
         self.sizes[b] = 0
+        # Linear in the group that is walked to, but quadratic in the other one: here
+        # the squares are added, below what the two have together.
         for table in (shared, squares):
             table_a, table_b = table[a], table[b]
             del table_a[b], table_b[a]
@@ -223,14 +222,14 @@ class _Sums:
 
     def _dicts(self, table):
         """A dict {column: value} for each row."""
-        keys, values = self._shared_numbers(table.indices), table.data.tolist()
+        lists = table.tolil()
         return [
-            dict(zip(keys[start:stop], values[start:stop], strict=True))
-            for start, stop in pairwise(table.indptr.tolist())
+            dict(zip(self._shared_numbers(columns), values, strict=True))
+            for columns, values in zip(lists.rows, lists.data, strict=True)
         ]
 
-    def _shared_numbers(self, array):
-        return [self._numbers[number] for number in array.tolist()]
+    def _shared_numbers(self, numbers):
+        return [self._numbers[number] for number in numbers]
 
 
 class _ExactAffinity:
@@ -285,6 +284,7 @@ class _ExactAffinity:
             Groups whose affinity with a or b was computed too.
         """
         samples, through = self._unions[a][b]
+        # Walks of the union are those inside of either, and those that go through both.
         self._walks[samples] += through
         outdated = (self._unions.pop(a).keys() | self._unions.pop(b).keys()) - {a, b}
         for c in outdated:

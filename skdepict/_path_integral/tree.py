@@ -46,8 +46,7 @@ class MergeTree:
 
 
 def tree_of_neighbors(
-    distances,
-    indices,
+    neighbors,
     copies,
     points,
     n_clusters,
@@ -61,8 +60,9 @@ def tree_of_neighbors(
 
     Parameters
     ----------
-    distances, indices : ndarray of shape (n_points, n_neighbors)
-        Of the nearest points of each, the nearest first; fewer in smaller data.
+    neighbors : tuple of two ndarray of shape (n_points, n_neighbors)
+        Distances to the nearest points of each, and which they are; nearest first, and
+        fewer in smaller data.
     copies : Copies
         The point of each sample.
     points : {ndarray, csr_array} of shape (n_points, n_features) or None
@@ -76,6 +76,7 @@ def tree_of_neighbors(
     -------
     tree : MergeTree
     """
+    distances, indices = neighbors
     # Not more copies than there would be neighbours: nothing is cut off.
     n_copies = np.minimum(copies.counts, n_neighbors + 1)
     transitions = transition_matrix(distances, indices, bandwidth, n_copies)
@@ -100,13 +101,13 @@ def tree_of_neighbors(
     attached = place_loose_samples(transitions, groups, cores)
     in_core = cores.core[groups[forest[:, 0]]] >= 0
     point_of_group = np.unique(groups, return_index=True)[1]
-    kept = np.array(cores.inner + cores.outer, dtype=np.intp).reshape(-1, 3)
-    edges = np.concatenate([forest[in_core], attached, point_of_group[kept[:, 1:]]])
-    edges = np.concatenate([copies.edges(), copies.first[edges]])
-    affinities = affinities[kept[:, 0]]
+    steps, ends = cores.merges[:, 0], point_of_group[cores.merges[:, 1:]]
+    edges = copies.first[np.concatenate([forest[in_core], attached, ends])]
+    edges = np.concatenate([copies.edges(), edges])
+    n_inseparable = len(edges) - len(steps)
     return MergeTree(
         children_of_edges(edges),
-        np.pad(affinities, (len(edges) - len(kept), 0), constant_values=np.inf),
+        np.pad(affinities[steps], (n_inseparable, 0), constant_values=np.inf),
         n_clusters,
         n_components,
     )

@@ -132,12 +132,11 @@ def path_integral_labels(points, n_clusters, prior, device, search=device_neighb
 def _labels_of_graph(components, points, copies, neighbors, prior):
     """The labels of one graph that are nearest to the prior, and how near they are."""
     coordinates = components.transform(points)
-    distances, indices = neighbors or nearest_neighbors(coordinates)
+    neighbors = neighbors or nearest_neighbors(coordinates)
     n_clusters, uniform = len(prior), np.allclose(prior, prior[0])
     n_parts = math.ceil(PARTS_PER_CLUSTER * n_clusters) if uniform else n_clusters
     n_parts = min(n_parts, len(copies.point))
-    tree = tree_of_neighbors(distances, indices, copies, coordinates, n_parts)
-    children = tree.children
+    children = tree_of_neighbors(neighbors, copies, coordinates, n_parts).children
     labels = cut_children(children, n_clusters)
     divergence = size_divergence(sizes_of(labels, n_clusters), prior)
     if uniform:
