@@ -132,7 +132,6 @@ def test_subsets_split_the_rows(tmp_path):
         (["--subset", "train"], "has no rows"),
         (["--output", "nowhere/result"], "its folder does not exist"),
         (["--sizes", "10,many"], "--sizes: 'many' must be an integer"),
-        (["--suite", "growth", "--sizes", "20,121"], "to 120, the number of samples"),
         (["--suite", "paper"], "--suite paper needs --data-dir"),
         (["--suite", "speed"], "--suite speed needs --data-dir"),
         (["--suite", "speed", "--data-dir", "."], "lacks ['MNIST-test', 'MNIST-full']"),
@@ -149,21 +148,6 @@ def test_wrong_arguments_are_explained(arguments, message, digits_file, capsys):
     with pytest.raises(SystemExit):
         main(arguments)
     assert message in capsys.readouterr().err
-
-
-def test_growth_is_measured_phase_by_phase(digits_file, capsys):
-    arguments = ["--data", str(digits_file / "with_y.npz"), "--suite", "growth"]
-    main([*arguments, "--sizes", "120,60", "--output", str(digits_file / "growth")])
-    rows = read_table(digits_file / "growth.csv")
-    assert [row["n_samples"] for row in rows] == ["60", "120"]
-    for row in rows:
-        assert float(row["merging_seconds"]) > 0
-        per_merge = 1000 * float(row["merging_seconds"]) / float(row["merges"])
-        assert float(row["milliseconds_per_merge"]) == pytest.approx(per_merge)
-    table = (digits_file / "growth.md").read_text()
-    assert table.startswith("with_y.npz, all; skdepict ")
-    assert "| n^" in table.splitlines()[-1]
-    assert table.splitlines()[-1] in capsys.readouterr().out
 
 
 def run_paper(folder, *arguments):

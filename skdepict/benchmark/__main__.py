@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skdepict.benchmark import growth, speed, study
+from skdepict.benchmark import speed, study
 from skdepict.benchmark.data import load
 from skdepict.benchmark.methods import METHODS
 from skdepict.benchmark.options import check_words, needed, positives, study_parser
@@ -34,16 +34,14 @@ def make_parser():
         default="compare",
         help="compare methods on one file (default; --methods "
         f"{','.join(DEFAULT_METHODS)} and --seeds {DEFAULT_SEEDS}, if these are not "
-        "given); growth: how the cost of PathIntegralClustering grows with the number "
-        "of samples; speed: what a fit costs, beside what the machine can do; or a "
-        "study of many data sets",
+        "given); speed: what a fit costs, beside what the machine can do; or a study "
+        "of many data sets",
     )
     parser.add_argument(
         "--sizes",
         type=positives,
         default=DEFAULT_SIZES,
-        help="numbers of samples for --suite growth and speed (default: "
-        f"{DEFAULT_SIZES})",
+        help=f"numbers of samples for --suite speed (default: {DEFAULT_SIZES})",
     )
     parser.add_argument(
         "--n-clusters", type=int, help="default: the number of classes in y"
@@ -70,26 +68,13 @@ def compare(arguments):
     write_study(rows, arguments.output)
 
 
-def measure_growth(arguments):
-    """Measure how the cost of PathIntegralClustering grows."""
-    n_samples, n_clusters, _ = _look_at_data(arguments)
-    sizes = arguments.sizes
-    if min(sizes) < n_clusters or max(sizes) > n_samples:
-        raise ValueError(
-            f"--sizes {sizes} must be from {n_clusters}, the number of clusters, to "
-            f"{n_samples}, the number of samples"
-        )
-    rows = growth.grow(arguments.data, arguments.subset, n_clusters, sizes)
-    _collect(rows, growth.summarise_growth, _name_of_data(arguments), arguments.output)
-
-
 def measure_speed(arguments):
     """Measure the speed of DEPICTClustering."""
     rows = speed.measure_speed(needed(arguments, "--data-dir"), arguments.sizes)
     _collect(rows, speed.summarise_speed, speed.PHASE_SET, arguments.output)
 
 
-COMMANDS = {"compare": compare, "growth": measure_growth, "speed": measure_speed}
+COMMANDS = {"compare": compare, "speed": measure_speed}
 
 
 def _look_at_data(arguments):
@@ -125,7 +110,7 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     suite = arguments.suite
     if arguments.output is None:
-        arguments.output = "benchmark" if suite in ("compare", "growth") else suite
+        arguments.output = "benchmark" if suite == "compare" else suite
     try:
         if suite in COMMANDS:
             COMMANDS[suite](arguments)

@@ -1,40 +1,40 @@
-"""How the cost of PathIntegralClustering grows with the number of samples."""
+"""How the cost of PathIntegralClustering grows with the number of samples.
 
+Random parts of MNIST, each in a process of its own, phase by phase::
+
+    python docs/results/path_integral_growth.py --data-dir ../shared/data
+"""
+
+import argparse
 import time
 
 import numpy as np
 
-from skdepict.benchmark.data import flatten, load
+from skdepict.benchmark.data import SETS, flatten
 from skdepict.benchmark.processes import in_fresh_process, peak_memory_mib
 from skdepict.benchmark.summaries import markdown
 
 PHASES = ("components_seconds", "neighbors_seconds", "merging_seconds")
 
 
-def grow(path, subset, n_clusters, sizes):
-    """Run every size, yielding a row of costs for each, the smallest size first."""
-    for n_samples in sorted(sizes):
-        yield in_fresh_process(run_size, path, subset, n_clusters, n_samples)
-
-
-def run_size(path, subset, n_clusters, n_samples):
+def run_size(data_dir, n_samples):
     """Cluster a random part of the data phase by phase.
 
     Returns
     -------
     row : dict
         Seconds of each phase and of each merge that was computed, peak memory, and the
-        accuracy if there are classes.
+        accuracy.
     """
     from sklearn.neighbors import KNeighborsTransformer
 
     from skdepict import PathIntegralClustering, WhitenedComponents
     from skdepict.metrics import clustering_accuracy
 
-    X, y = load(path, subset)
+    X, y = SETS["MNIST-full"].read(data_dir)
     chosen = np.sort(np.random.default_rng(0).permutation(len(X))[:n_samples])
     X = flatten(X[chosen])
-    model = PathIntegralClustering(n_clusters, metric="precomputed")
+    model = PathIntegralClustering(10, metric="precomputed")
     times = [time.perf_counter()]
     X = WhitenedComponents().fit_transform(X)
     times.append(time.perf_counter())
@@ -47,8 +47,7 @@ def run_size(path, subset, n_clusters, n_samples):
     row["merges"] = n_merges
     row["milliseconds_per_merge"] = 1000 * row["merging_seconds"] / n_merges
     row["peak_memory_mib"] = peak_memory_mib()
-    if y is not None:
-        row["accuracy"] = clustering_accuracy(y[chosen], model.labels_)
+    row["accuracy"] = clustering_accuracy(y[chosen], model.labels_)
     return row
 
 
@@ -67,3 +66,17 @@ def summarise_growth(rows):
             ]
         )
     return markdown(list(rows[0]), lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", required=True)
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[10_000, 20_000, 40_000, 70_000]
+    )
+    arguments = parser.parse_args()
+    results = [
+        in_fresh_process(run_size, arguments.data_dir, size)
+        for size in sorted(arguments.sizes)
+    ]
+    print(summarise_growth(results))
