@@ -165,10 +165,7 @@ def _png(pixels):
     from matplotlib.image import imsave
 
     file = io.BytesIO()
-    if pixels.ndim == 2:
-        imsave(file, pixels, format="png", cmap="gray", vmin=0, vmax=255)
-    else:
-        imsave(file, pixels, format="png")
+    imsave(file, pixels, format="png", cmap="gray", vmin=0, vmax=255)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
