@@ -6,8 +6,6 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-# Of the windows that are laid out at a time: what stays in a processor's cache.
-WINDOWS_BYTES = 4_000_000
 # That a long sum is made of.
 N_PRODUCTS = 4
 
@@ -19,6 +17,9 @@ class _ReproducibleConvolution(nn.modules.conv._ConvNd):
     otherwise with another number of them; training makes such differences larger.
     """
 
+    # Of the windows that are laid out at a time: what stays in a processor's cache.
+    windows_bytes = 4_000_000
+
     def forward(self, x):
         """Convolve maps of shape (batch_size, n_channels, *sides)."""
         if x.device.type != "cpu" or not torch.is_grad_enabled():
@@ -29,7 +30,9 @@ class _ReproducibleConvolution(nn.modules.conv._ConvNd):
             x, weight = x.to(dtype), weight.to(dtype)
             bias = None if bias is None else bias.to(dtype)
         geometry = (self.stride, self.padding, self.output_padding)
-        return _Convolution.apply(x, weight, bias, self.transposed, geometry)
+        return _Convolution.apply(
+            x, weight, bias, self.transposed, geometry, self.windows_bytes
+        )
 
 
 class Conv1d(_ReproducibleConvolution, nn.Conv1d):
@@ -52,10 +55,11 @@ class _Convolution(torch.autograd.Function):
     """torch's convolution, but for the gradient of the weights."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, transposed, geometry):
+    def forward(ctx, x, weight, bias, transposed, geometry, windows_bytes):
         """Convolve; geometry is (stride, padding, output_padding)."""
         ctx.save_for_backward(x, weight)
         ctx.transposed, ctx.geometry = transposed, geometry
+        ctx.windows_bytes = windows_bytes
         stride, padding, output_padding = geometry
         return torch.convolution(
             x, weight, bias, stride, padding, (1,), transposed, output_padding, 1
@@ -84,10 +88,12 @@ class _Convolution(torch.autograd.Function):
             )
         if ctx.needs_input_grad[1]:
             read, seen = (gradient, x) if ctx.transposed else (x, gradient)
-            of_weight = weight_gradient(read, seen, weight, stride, padding)
+            of_weight = weight_gradient(
+                read, seen, weight, stride, padding, ctx.windows_bytes
+            )
         if ctx.needs_input_grad[2]:
             of_bias = gradient.sum(dim=(0, *range(2, gradient.ndim)))
-        return of_x, of_weight, of_bias, None, None
+        return of_x, of_weight, of_bias, None, None, None
 
 
 def product_of_transposed(a, b):
@@ -118,10 +124,10 @@ def product_of_transposed(a, b):
     return product + a[whole:].t() @ b[whole:] if whole < len(a) else product
 
 
-def weight_gradient(read, seen, weight, stride, padding):
+def weight_gradient(read, seen, weight, stride, padding, windows_bytes):
     """Gradient of the weights: what was seen times the windows it was seen in.
 
-    The windows of so many samples as `WINDOWS_BYTES` hold are laid out as rows of a
+    The windows of so many samples as `windows_bytes` hold are laid out as rows of a
     matrix. One matrix product adds up their positions, in an order that does not depend
     on the number of threads.
 
@@ -137,6 +143,8 @@ def weight_gradient(read, seen, weight, stride, padding):
         Gives shape and type.
     stride, padding : tuple of int
         For each side.
+    windows_bytes : int
+        What stays in a processor's cache.
 
     Returns
     -------
@@ -146,7 +154,7 @@ def weight_gradient(read, seen, weight, stride, padding):
     n_samples, positions = len(seen), seen.shape[2:]
     n_positions = math.prod(positions)
     n_columns = math.prod(kernel_size) * n_read
-    n_at_once = WINDOWS_BYTES // (n_positions * n_columns * read.element_size())
+    n_at_once = windows_bytes // (n_positions * n_columns * read.element_size())
     n_at_once = max(min(n_at_once, n_samples), 1)
     sides = read.shape[2:]
     # Channels last, so that a window is a few runs of values beside each other.
