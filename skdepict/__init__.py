@@ -4,6 +4,17 @@
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skdepict._depict import DEPICTClustering as DEPICTClustering
+    from skdepict._depict import load as load
+    from skdepict._path_integral.components import (
+        WhitenedComponents as WhitenedComponents,
+    )
+    from skdepict._path_integral.estimator import (
+        PathIntegralClustering as PathIntegralClustering,
+    )
 
 __version__ = "0.1.0.dev0"
 
@@ -28,7 +39,7 @@ _SUBMODULES = (
 __all__ = [*_HOMES, "__version__"]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     if name in _SUBMODULES:
@@ -36,5 +47,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return [*__all__, *_SUBMODULES]

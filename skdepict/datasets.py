@@ -1,9 +1,12 @@
 """Images of your own as arrays."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from skdepict._data.paths import as_path
@@ -13,7 +16,9 @@ from skdepict._surroundings import warn
 MAX_NAMED = 10
 
 
-def load_image_folder(path, image_shape):
+def load_image_folder(
+    path: str | os.PathLike[str], image_shape: Sequence[int]
+) -> Bunch:
     """Read all images of a folder and of the folders in it, at one size.
 
     Every file but those with a hidden name (".DS_Store") is tried, whatever its ending.
@@ -83,7 +88,7 @@ def load_image_folder(path, image_shape):
         raise kind(f"{folder} is no folder. Pass the folder that the images are in.")
     names = _files_in(folder)
     images = np.empty((len(names), *shape), dtype=np.uint8)
-    deep: dict[int, np.ndarray] = {}
+    deep: dict[int, NDArray[np.uint16]] = {}
     read: list[str] = []
     failed: list[str] = []
     for name in names:
@@ -117,7 +122,7 @@ def load_image_folder(path, image_shape):
     return Bunch(images=images[: len(read)], filenames=np.array(read))
 
 
-def _check_shape(image_shape):
+def _check_shape(image_shape: Sequence[int]) -> tuple[int, ...]:
     try:
         sides = tuple(int(side) for side in image_shape)
         legal = sides == tuple(image_shape) and min(sides) > 0
@@ -131,10 +136,10 @@ def _check_shape(image_shape):
     return sides
 
 
-def _files_in(folder):
+def _files_in(folder: Path) -> list[str]:
     """The files below a folder that are not hidden, by name, relative to it."""
 
-    def refuse(error):
+    def refuse(error: OSError) -> None:
         raise error
 
     names = []
@@ -149,26 +154,25 @@ def _files_in(folder):
     return sorted(names)
 
 
-def _may_be_file(path):
+def _may_be_file(path: Path) -> bool:
     """Whether a path is no pipe, socket or device, at which reading would wait."""
     return path.is_file() or not path.exists()
 
 
-def _read(path, shape):
+def _read(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:
     """One image as an array of this shape; of 16 bits if it is grey and has them."""
     from PIL import Image, ImageOps
 
+    size = (shape[1], shape[0])
     with Image.open(path) as file:
         image: Image.Image = ImageOps.exif_transpose(file)
         if image.mode.startswith("I;16"):
             # Pillow's own conversion to 8 bits cuts off instead of scaling.
             values = np.asarray(image).astype(np.float32)
             low, high = values.min(), values.max()
-            if image.size != shape[1::-1]:
-                resized = Image.fromarray(values).resize(
-                    shape[1::-1], Image.Resampling.LANCZOS
-                )
-                values = np.asarray(resized)
+            if image.size != size:
+                image = Image.fromarray(values)
+                values = np.asarray(image.resize(size, Image.Resampling.LANCZOS))
             # Resizing overshoots at edges.
             return np.clip(np.rint(values), low, high).astype(np.uint16)
         if image.mode in ("I", "F"):
@@ -177,6 +181,6 @@ def _read(path, shape):
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         image = image.convert("RGB" if len(shape) == 3 else "L")
-        if image.size != shape[1::-1]:
-            image = image.resize(shape[1::-1], Image.Resampling.LANCZOS)
+        if image.size != size:
+            image = image.resize(size, Image.Resampling.LANCZOS)
         return np.asarray(image)

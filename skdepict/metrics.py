@@ -7,11 +7,13 @@ estimator and samples, need no classes, and can be passed as `scoring` to
 """
 
 import os
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import (
@@ -22,13 +24,14 @@ from sklearn.utils import (
 from sklearn.utils.validation import _num_samples
 
 from skdepict._data.checks import as_samples, is_tensor
+from skdepict._data.hints import RandomStateLike, SamplesLike
 from skdepict._data.partwise import open_partwise
 
 # The silhouette compares all pairs of these.
 MAX_COMPARED = 5000
 
 
-def clustering_accuracy(labels_true, labels_pred):
+def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
     """The share of samples that agree under the best one-to-one map of the labels.
 
     Each cluster is matched with at most one class, and each class with at most one
@@ -66,21 +69,26 @@ def clustering_accuracy(labels_true, labels_pred):
     >>> clustering_accuracy(["a", "a", "b", "b"], [0, 0, 0, 1])
     0.75
     """
-    labels_true, labels_pred = (
-        _labels(labels, name)
-        for labels, name in ((labels_true, "labels_true"), (labels_pred, "labels_pred"))
-    )
-    if len(labels_true) != len(labels_pred):
+    classes_of = _labels(labels_true, "labels_true")
+    clusters_of = _labels(labels_pred, "labels_pred")
+    if len(classes_of) != len(clusters_of):
         raise ValueError(
-            f"labels_true has length {len(labels_true)} and labels_pred has length "
-            f"{len(labels_pred)}. Pass two labels of the same samples, in their order."
+            f"labels_true has length {len(classes_of)} and labels_pred has length "
+            f"{len(clusters_of)}. Pass two labels of the same samples, in their order."
         )
-    counts = contingency_matrix(labels_true, labels_pred)
+    counts = contingency_matrix(classes_of, clusters_of)
     classes, clusters = linear_sum_assignment(counts, maximize=True)
     return float(counts[classes, clusters].sum() / np.sum(counts))
 
 
-def silhouette(estimator, X, y=None, *, max_samples=MAX_COMPARED, random_state=0):
+def silhouette(
+    estimator: BaseEstimator,
+    X: SamplesLike,
+    y: object = None,
+    *,
+    max_samples: int = MAX_COMPARED,
+    random_state: RandomStateLike = 0,
+) -> float:
     """The mean silhouette of the predicted clusters in the embedding.
 
     How much nearer samples are to their own cluster than to the next one. The embedding
@@ -130,7 +138,7 @@ def silhouette(estimator, X, y=None, *, max_samples=MAX_COMPARED, random_state=0
     return float(silhouette_score(estimator.transform(X), labels))
 
 
-def confidence(estimator, X, y=None):
+def confidence(estimator: BaseEstimator, X: SamplesLike, y: object = None) -> float:
     """The mean probability of the predicted clusters.
 
     Parameters
@@ -155,7 +163,14 @@ def confidence(estimator, X, y=None):
     return float(np.mean(np.max(estimator.predict_proba(X), axis=1)))
 
 
-def stability(estimator, X, y=None, *, random_state=0, n_jobs=None):
+def stability(
+    estimator: BaseEstimator,
+    X: SamplesLike,
+    y: object = None,
+    *,
+    random_state: RandomStateLike = 0,
+    n_jobs: int | None = None,
+) -> float:
     """How far two fits to the halves of the samples agree on all of them.
 
     Clusters that are in the data come back from other samples of it; those that a fit
@@ -200,21 +215,23 @@ def stability(estimator, X, y=None, *, random_state=0, n_jobs=None):
     return float(adjusted_rand_score(*predictions))
 
 
-def _fit_and_predict(estimator, part, X):
+def _fit_and_predict(estimator: BaseEstimator, part: Any, X: Any) -> Any:
     return estimator.fit(part).predict(X)
 
 
-def _labels(labels, name):
-    labels = check_array(labels, ensure_2d=False, dtype=None, input_name=name)
-    if labels.ndim != 1:
+def _labels(labels: ArrayLike, name: str) -> NDArray[Any]:
+    array: NDArray[Any] = check_array(
+        labels, ensure_2d=False, dtype=None, input_name=name
+    )
+    if array.ndim != 1:
         raise ValueError(
-            f"{name} has shape {labels.shape}; expected a 1D array of labels, one for "
+            f"{name} has shape {array.shape}; expected a 1D array of labels, one for "
             "each sample. Of probabilities take argmax(axis=1)."
         )
-    return labels
+    return array
 
 
-def _opened(X):
+def _opened(X: Any) -> tuple[Any, int]:
     """X as something to take samples from, and how many there are.
 
     What a pipeline may begin with, such as texts, is left to it.
@@ -226,7 +243,7 @@ def _opened(X):
     return X, _num_samples(X) if rows is None else len(rows)
 
 
-def _taken(X, index):
+def _taken(X: Any, index: NDArray[np.int64]) -> Any:
     """Some of the samples, in memory."""
     rows = open_partwise(X)
     if rows is None:

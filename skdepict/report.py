@@ -5,26 +5,36 @@ HTML that needs nothing else, and no network: the clusters with their most and l
 certain samples, a map of the embedding, cluster sizes, losses and parameters.
 """
 
+from __future__ import annotations
+
 import argparse
 import base64
 import io
 import json
 import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
+from skdepict._data.hints import RandomStateLike, SamplesLike
 from skdepict._data.rows import check_rows
+from skdepict._data.samples import InputFormat
 from skdepict._depict import DEPICTClustering, load
 from skdepict.networks._inference import assign, embed_all
 from skdepict.persistence._files import replaced
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 N_SHOWN = 12  # samples of each cluster, most and least certain each
 SURE = 0.9
@@ -36,7 +46,13 @@ SERIES_SIZE = (32, 64)
 TEMPLATE = Path(__file__).with_name("report_template.html")
 
 
-def make_report(model, X, *, max_points=MAX_POINTS, random_state=0):
+def make_report(
+    model: DEPICTClustering,
+    X: SamplesLike,
+    *,
+    max_points: int = MAX_POINTS,
+    random_state: RandomStateLike = 0,
+) -> str:
     """Describe what a model makes of samples in one HTML page.
 
     Parameters
@@ -106,7 +122,7 @@ def make_report(model, X, *, max_points=MAX_POINTS, random_state=0):
 
 
 class _Thumbnails:
-    """Small pictures of samples, as arrays of grey or colour bytes.
+    """Small pictures of images or series, as arrays of grey or colour bytes.
 
     Parameters
     ----------
@@ -114,39 +130,38 @@ class _Thumbnails:
     rows : ndarray or PartwiseRows of shape (n_samples, n_features)
     """
 
-    def __init__(self, input_format, rows):
+    def __init__(self, input_format: InputFormat, rows: Any) -> None:
         self._format, self._rows = input_format, rows
-        self.kind = input_format.layout.kind
+        self.exist = input_format.layout.kind != "table"
         # One range for all, from a few; what lies outside is cut off.
         places = np.unique(np.linspace(0, len(rows) - 1, 1000).astype(int))
         some = input_format.scaled_rows(rows[places])
         self._low, self._high = float(some.min()), float(some.max())
 
-    def fit_into_one(self, n_pictures):
-        """Whether there are pictures, and so many can be one image."""
-        if self.kind == "table":
-            return False
+    def fit_into_one(self, n_pictures: int, max_side: int = MAX_SPRITE_SIDE) -> bool:
+        """Whether so many pictures can be one image."""
         height, width = self.draw([0]).shape[1:3]
-        return n_pictures <= (MAX_SPRITE_SIDE // height) * (MAX_SPRITE_SIDE // width)
+        n_fitting: int = (max_side // height) * (max_side // width)
+        return n_pictures <= n_fitting
 
-    def draw(self, index):
-        """Pictures of shape (n_chosen, height, width[, 3]), or None of tables."""
-        if self.kind == "table":
-            return None
+    def draw(self, index: ArrayLike) -> NDArray[np.uint8]:
+        """Pictures of shape (n_chosen, height, width[, 3])."""
         rows = self._format.scaled_rows(self._rows[np.asarray(index)])
         samples = rows.reshape(len(rows), *self._format.layout.shape)
         shares = (samples - self._low) / ((self._high - self._low) or 1.0)
         shares = shares.clip(0, 1)
-        if self.kind == "series":
+        if self._format.layout.kind == "series":
             return np.stack([_curves(sample) for sample in shares])
         step = math.ceil(max(samples.shape[2:]) / MAX_THUMBNAIL_SIDE)
-        pixels = np.rint(255 * shares[:, :, ::step, ::step]).astype(np.uint8)
+        pixels: NDArray[np.uint8] = np.rint(255 * shares[:, :, ::step, ::step]).astype(
+            np.uint8
+        )
         if pixels.shape[1] in (3, 4):
             return np.moveaxis(pixels[:, :3], 1, -1)
         return pixels[:, 0]
 
 
-def _curves(channels):
+def _curves(channels: NDArray[Any]) -> NDArray[np.uint8]:
     """Series of shape (n_channels, length), from 0 to 1, as lines in one picture."""
     height, width = SERIES_SIZE
     picture = np.full(SERIES_SIZE, 255, dtype=np.uint8)
@@ -160,19 +175,18 @@ def _curves(channels):
     return picture
 
 
-def _png(pixels):
+def _png(pixels: NDArray[np.uint8]) -> str:
     """Pixels as the address of an image that is in the page itself."""
     from matplotlib.image import imsave
 
     file = io.BytesIO()
-    if pixels.ndim == 2:
-        imsave(file, pixels, format="png", cmap="gray", vmin=0, vmax=255)
-    else:
-        imsave(file, pixels, format="png")
+    imsave(file, pixels, format="png", cmap="gray", vmin=0, vmax=255)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _facts(model, labels, certainty):
+def _facts(
+    model: DEPICTClustering, labels: NDArray[Any], certainty: NDArray[Any]
+) -> str:
     facts = [
         ("samples", f"{len(labels):,}"),
         ("clusters", f"{len(np.unique(labels))} of {model.n_clusters_}"),
@@ -186,7 +200,12 @@ def _facts(model, labels, certainty):
     )
 
 
-def _clusters(model, labels, certainty, thumbnails):
+def _clusters(
+    model: DEPICTClustering,
+    labels: NDArray[Any],
+    certainty: NDArray[Any],
+    thumbnails: _Thumbnails,
+) -> str:
     """A table with the samples of each cluster."""
     lines = []
     for cluster in range(model.n_clusters_):
@@ -205,10 +224,12 @@ def _clusters(model, labels, certainty, thumbnails):
     return "\n".join(lines)
 
 
-def _samples(index, certainty, thumbnails):
+def _samples(
+    index: NDArray[Any], certainty: NDArray[Any], thumbnails: _Thumbnails
+) -> Iterator[str]:
     if len(index) == 0:
         return
-    pictures = thumbnails.draw(index)
+    pictures = thumbnails.draw(index) if thumbnails.exist else None
     for place, sample in enumerate(index):
         title = f"sample {sample}, probability {certainty[sample]:.3f}"
         if pictures is None:
@@ -218,8 +239,14 @@ def _samples(index, certainty, thumbnails):
 
 
 def _map(
-    embedding, labels, certainty, n_clusters, thumbnails, max_points, random_state
-):
+    embedding: NDArray[Any],
+    labels: NDArray[Any],
+    certainty: NDArray[Any],
+    n_clusters: int,
+    thumbnails: _Thumbnails,
+    max_points: int,
+    random_state: RandomStateLike,
+) -> str:
     """The points of the map, and their pictures in one image, as JSON."""
     from skdepict.plotting import EmbeddingDisplay
 
@@ -227,7 +254,7 @@ def _map(
     index = np.arange(len(labels))
     if len(index) > max_points:
         index = np.sort(generator.choice(len(index), max_points, replace=False))
-    content = {"points": [], "sprite": None, "n_clusters": n_clusters}
+    content: dict[str, Any] = {"points": [], "sprite": None, "n_clusters": n_clusters}
     if len(index) > 2 and embedding.shape[1] > 1:
         from matplotlib.figure import Figure
 
@@ -246,13 +273,13 @@ def _map(
                 *(points, labels[index], certainty[index], index.tolist()), strict=True
             )
         ]
-        if thumbnails.fit_into_one(len(index)):
+        if thumbnails.exist and thumbnails.fit_into_one(len(index)):
             content |= _sprite(thumbnails.draw(index))
     # "</script>" in a string would end the script.
     return json.dumps(content).replace("<", "\\u003c")
 
 
-def _sprite(pictures):
+def _sprite(pictures: NDArray[np.uint8]) -> dict[str, Any]:
     """All pictures side by side in one image."""
     height, width = pictures.shape[1:3]
     # As nearly square as can be, so that both sides stay below the limit.
@@ -266,7 +293,7 @@ def _sprite(pictures):
     return {"sprite": _png(sprite), "columns": n_columns, "size": [width, height]}
 
 
-def _draw_sizes(model, labels, figure):
+def _draw_sizes(model: DEPICTClustering, labels: NDArray[Any], figure: Figure) -> None:
     from skdepict.plotting import ClusterSizesDisplay
 
     ClusterSizesDisplay.from_predictions(
@@ -277,7 +304,7 @@ def _draw_sizes(model, labels, figure):
     )
 
 
-def _losses(model):
+def _losses(model: DEPICTClustering) -> str:
     from skdepict.plotting import TrainingHistoryDisplay
 
     if not any(record.get("loss") for record in model.history_):
@@ -288,7 +315,7 @@ def _losses(model):
     )
 
 
-def _figure(draw, size):
+def _figure(draw: Callable[[Figure], object], size: tuple[float, float]) -> str:
     """What a function draws, as SVG."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -302,22 +329,22 @@ def _figure(draw, size):
     return file.getvalue()[file.getvalue().index("<svg") :]
 
 
-def _table(items):
+def _table(items: Iterable[tuple[str, object]]) -> str:
     return "\n".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(repr(value))}</td></tr>'
         for name, value in items
     )
 
 
-def _read_samples(path):
+def _read_samples(path: str) -> Any:
     """Samples of an ``.npy`` file, as a memory map, or X of an ``.npz`` file."""
-    path = Path(path)
-    if path.suffix not in (".npy", ".npz"):
+    suffix = Path(path).suffix
+    if suffix not in (".npy", ".npz"):
         raise ValueError(f"{path} must be an .npz file with X, or an .npy file.")
-    if path.suffix == ".npy":
+    if suffix == ".npy":
         return np.load(path, mmap_mode="r", allow_pickle=False)
     # numpy leaves a damaged file open that it has opened itself.
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
         names = list(arrays)
         if "X" not in names and len(names) != 1:
             raise ValueError(
@@ -327,7 +354,7 @@ def _read_samples(path):
         return arrays["X" if "X" in names else names[0]]
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command.
 
     Parameters

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdepict import DEPICTClustering
-from skdepict.report import main, make_report
+from skdepict.report import _Thumbnails, main, make_report
 
 from .conftest import quick
 
@@ -125,19 +125,21 @@ def test_colours_and_parts_of_a_memory_map(tmp_path):
     assert expected.count("<img") == 60
 
 
-def test_more_points_than_a_display_draws(monkeypatch, few_digits):
-    monkeypatch.setattr("skdepict.report.MAX_SPRITE_SIDE", 80)
+def test_more_points_than_a_display_draws(few_digits):
     model = quick(10).fit(few_digits[0])
     X = np.resize(few_digits[0], (5100, 8, 8))
+    page = make_report(model, X, max_points=5050)
+    content = json.loads(re.search(r'"application/json">(.*?)</script>', page)[1])
+    assert content["sprite"]
+    assert len(content["points"]) == 5050
 
-    def content(max_points):
-        page = make_report(model, X, max_points=max_points)
-        return json.loads(re.search(r'"application/json">(.*?)</script>', page)[1])
 
+def test_pictures_that_browsers_would_not_show_are_left_out(few_digits):
+    rows = few_digits[0].reshape(300, 64)
+    thumbnails = _Thumbnails(quick(10).fit(few_digits[0])._input_format, rows)
     # 100 pictures of 8x8 fit into one.
-    assert content(100)["sprite"]
-    assert content(5050)["sprite"] is None
-    assert len(content(5050)["points"]) == 5050
+    assert thumbnails.fit_into_one(100, max_side=80)
+    assert not thumbnails.fit_into_one(101, max_side=80)
 
 
 def test_a_frame_needs_no_warning(blobs):

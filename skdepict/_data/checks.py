@@ -5,13 +5,10 @@ parts; of everything else it says what came and what to do. Checks of values (nu
 finite, how many) are left to scikit-learn.
 """
 
-import collections
-import collections.abc
 import datetime
-import inspect
-import numbers
 import os
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import narwhals.stable.v1 as nw
@@ -40,6 +37,14 @@ ONE_SIZE = (
     "All have to be of one size: resize images (PIL.Image.Image.resize, or "
     "skdepict.datasets.load_image_folder for files), cut or pad series."
 )
+RECORDS = (
+    "Its rows are records. Pass a table of numbers, for example by "
+    "numpy.lib.recfunctions.structured_to_unstructured."
+)
+# For kinds of numpy's types.
+ADVICE = {"m": DATES, "M": DATES, "V": RECORDS}
+TIMES: tuple[type, ...] = (datetime.date, datetime.time, datetime.timedelta)
+TIMES += (np.datetime64, np.timedelta64)
 # How many names an error lists.
 MAX_NAMED = 5
 
@@ -76,52 +81,28 @@ def as_samples(X, name="X"):
         X = _numpy_of_tensor(X, name)
     elif isinstance(X, (list, tuple)):
         X = _array_of_list(X, name)
-    elif type(X).__module__.startswith("PIL."):
-        raise ValueError(
-            f"{name} is one image. Pass several, as a list or as an array of shape "
-            "(n_samples, height, width)."
-        )
+    if not isinstance(X, np.ndarray):
+        return _checked_table(X, name)
     if isinstance(X, np.ma.MaskedArray):
-        n_masked = int(np.ma.count_masked(X))
-        if n_masked:
-            raise ValueError(
-                f"{name} is a masked array in which {n_masked} values are missing. "
-                f"{MISSING}; X.filled(value) puts one value in all places."
-            )
-        X = X.data
-    if isinstance(X, np.ndarray):
-        _check_dtype(X, name)
-        return X
-    if hasattr(X, "columns") and hasattr(X, "iloc"):
-        counts = collections.Counter(str(column) for column in X.columns)
-        twice = sorted(column for column, count in counts.items() if count > 1)
-        if twice:
-            raise ValueError(
-                f"{name} has several columns with the names {twice[:MAX_NAMED]}. Give "
-                "each a name of its own, or pass X.to_numpy()."
-            )
-    frame = nw.from_native(X, allow_series=True, pass_through=True)
-    if isinstance(frame, nw.LazyFrame):
-        call = "compute" if type(X).__module__.startswith("dask") else "collect"
-        raise TypeError(
-            f"{name} is a lazy {type(X).__name__}, which holds no values yet. Pass "
-            f"X.{call}()."
-        )
-    if isinstance(frame, nw.Series):
-        return _values_of_series(X, frame, name)
-    if isinstance(frame, nw.DataFrame):
-        _check_columns(frame, name)
-        # scikit-learn reads the names of columns off the others.
-        return frame.to_pandas() if _is_arrow(X) else _without_sparse_columns(X)
-    if hasattr(X, "dtype") and not isinstance(X, np.generic):
-        _check_dtype(X, name)
+        X = _without_mask(X, name)
+    _check_dtype(X, name)
     return X
 
 
+def is_instance(X, module, class_name):
+    """Whether X is of a class whose module need not have been imported."""
+    found = sys.modules.get(module)
+    return found is not None and isinstance(X, getattr(found, class_name))
+
+
 def is_tensor(X):
-    """Whether X is a tensor of torch, which need not have been imported."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(X, torch.Tensor)
+    """Whether X is a tensor of torch."""
+    return is_instance(X, "torch", "Tensor")
+
+
+def is_dataset(X):
+    """Whether X is a dataset of torch."""
+    return is_instance(X, "torch.utils.data", "Dataset")
 
 
 def refuse_sparse(X, estimator_name):
@@ -144,79 +125,82 @@ def refuse_sparse(X, estimator_name):
 
 def _open_npy(path, name):
     """The array of an ``.npy`` file, as a memory map."""
-    if path.is_dir():
-        raise ValueError(
-            f"{name} is the path of a folder, {str(path)!r}. {IMAGES} Arrays are read "
-            "from .npy files."
-        )
     if path.suffix != ".npy":
         raise ValueError(
             f"{name} is the path {str(path)!r}, but only .npy files are read. Load the "
             f"data and pass the array. {IMAGES}"
         )
-    check_file(path)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            array.close()
-            raise ValueError("it is an archive of several arrays")
-        return array
-    except (ValueError, EOFError) as error:
+        return np.lib.format.open_memmap(check_file(path), mode="r")
+    except ValueError as error:
         raise ValueError(
             f"{name} is the path {str(path)!r}, which is no whole .npy file of numbers "
-            f"({error}). Write it again with np.save."
+            f"({error}). Write it again with np.save; of an .npz archive pass an array."
         ) from error
 
 
+def _package_of(X):
+    return type(X).__module__.partition(".")[0]
+
+
+# What holds samples, but not as rows that can be asked for by number: how to tell it,
+# and what errors say.
+REFUSED: tuple[tuple[Callable[[Any], bool], str], ...] = (
+    (
+        lambda X: is_instance(X, "torch.utils.data", "DataLoader"),
+        "a DataLoader, of which samples cannot be asked for by number. Pass its "
+        "dataset: loader.dataset.",
+    ),
+    (
+        lambda X: (
+            isinstance(X, (set, frozenset, bytes, bytearray))
+            or (is_instance(X, "torch.nn", "Module") and not is_dataset(X))
+        ),
+        "of type {kind}; expected an array of samples.",
+    ),
+    (
+        lambda X: isinstance(X, Iterator) and not is_dataset(X),
+        "a {kind}, which can be read only once. Pass np.stack(list(X)).",
+    ),
+    (
+        lambda X: isinstance(X, np.lib.npyio.NpzFile),
+        "an .npz file with the arrays {names}. Pass one of them: file[name].",
+    ),
+    (
+        lambda X: _package_of(X) in ("h5py", "zarr") and not hasattr(X, "shape"),
+        "a {kind} of {package}, which holds several arrays. Pass one of them: X[name].",
+    ),
+    (
+        lambda X: _package_of(X) == "xarray" and isinstance(X, Mapping),
+        "a {kind} of xarray, which holds several arrays. Pass one of them: "
+        "X[variable].",
+    ),
+    (
+        lambda X: isinstance(X, Mapping) and not is_dataset(X),
+        "a {kind} with the entries {names}. Pass the one that holds the samples, or "
+        "pandas.DataFrame(X) where the entries are columns.",
+    ),
+    (
+        lambda X: _package_of(X) == "PIL",
+        "one image. Pass several, as a list or as an array of shape (n_samples, "
+        "height, width).",
+    ),
+)
+
+
 def _refuse_by_type(X, name):
-    """Refuse what holds samples, but not as rows that can be asked for by number."""
-    kind = type(X).__name__
-    torch = sys.modules.get("torch")
-    data = sys.modules.get("torch.utils.data")
-    if data is not None and isinstance(X, data.DataLoader):
-        raise TypeError(
-            f"{name} is a DataLoader, of which samples cannot be asked for by number. "
-            "Pass its dataset: loader.dataset."
-        )
-    is_dataset = data is not None and isinstance(X, data.Dataset)
-    if torch is not None and isinstance(X, torch.nn.Module):
-        raise TypeError(f"{name} is a {kind}; expected an array of samples.")
-    if inspect.isgenerator(X) or (
-        isinstance(X, collections.abc.Iterator) and not is_dataset
-    ):
-        raise TypeError(
-            f"{name} is a {kind}, which can be read only once. Pass np.stack(list(X))."
-        )
-    if isinstance(X, np.lib.npyio.NpzFile):
-        names = ", ".join(map(repr, X.files[:MAX_NAMED]))
-        raise TypeError(
-            f"{name} is an .npz file with the arrays {names}. Pass one of them: "
-            "file[name]."
-        )
-    module = type(X).__module__.partition(".")[0]
-    if module in ("h5py", "zarr") and not hasattr(X, "shape"):
-        raise TypeError(
-            f"{name} is a {kind} of {module}, which holds several arrays. Pass one of "
-            "them: X[name]."
-        )
-    if kind == "Dataset" and module == "xarray":
-        raise TypeError(
-            f"{name} is a Dataset of xarray, which holds several arrays. Pass one of "
-            "them: X[variable]."
-        )
-    if isinstance(X, collections.abc.Mapping) and not is_dataset:
-        names = ", ".join(repr(key) for key in list(X)[:MAX_NAMED])
-        raise TypeError(
-            f"{name} is a {kind} with the entries {names}. Pass the one that holds the "
-            "samples, or pandas.DataFrame(X) where the entries are columns."
-        )
-    if isinstance(X, (set, frozenset, bytes, bytearray)):
-        raise TypeError(f"{name} is {kind}; expected an array of samples.")
+    for is_of_type, message in REFUSED:
+        if is_of_type(X):
+            keys = list(X)[:MAX_NAMED] if isinstance(X, Mapping) else ()
+            names = ", ".join(map(repr, keys))
+            kind, package = type(X).__name__, _package_of(X)
+            message = message.format(kind=kind, package=package, names=names)
+            raise TypeError(f"{name} is {message}")
     shape = getattr(X, "shape", None)
     if isinstance(shape, tuple) and any(side != side for side in shape):
         raise ValueError(
-            f"{name} is a {kind} of shape {shape}, whose length is not known. Call "
-            "X.compute_chunk_sizes() first."
+            f"{name} is a {type(X).__name__} of shape {shape}, whose length is not "
+            "known. Call X.compute_chunk_sizes() first."
         )
 
 
@@ -242,7 +226,7 @@ def _array_of_list(X, name):
     if (is_tensor(first) or isinstance(first, np.ndarray)) and first.ndim:
         # What is taken of a dataset of samples with their classes.
         X = [item[0] for item in X]
-    is_image = type(X[0]).__module__.startswith("PIL.")
+    is_image = _package_of(X[0]) == "PIL"
     if is_image or is_tensor(X[0]) or isinstance(X[0], np.ndarray):
         X = [
             _numpy_of_tensor(item, name) if is_tensor(item) else np.asanyarray(item)
@@ -251,22 +235,14 @@ def _array_of_list(X, name):
         _check_one_size(X, name)
         masked = any(isinstance(item, np.ma.MaskedArray) for item in X)
         return np.ma.stack(X) if masked else np.stack(X)
-    if isinstance(X[0], collections.abc.Mapping):
+    if isinstance(X[0], Mapping):
         raise TypeError(
             f"{name} is a list of {type(X[0]).__name__}. Make it a table first: "
             "pandas.DataFrame(X)."
         )
     try:
         return np.asarray(X)
-    except ValueError as error:
-        if "inhomogeneous" not in str(error):
-            raise
-        lengths = sorted({len(item) for item in X if hasattr(item, "__len__")})
-        if len(lengths) > 1:
-            raise ValueError(
-                f"{name} is a list whose samples have different sizes, such as "
-                f"{lengths[0]} and {lengths[1]} values. {ONE_SIZE}"
-            ) from error
+    except ValueError:  # Rows that are not all equally long.
         return np.asarray(X, dtype=object)
 
 
@@ -293,16 +269,21 @@ def _check_one_size(items, name):
         )
 
 
-def _check_dtype(X, name):
-    kind = getattr(X.dtype, "kind", "")
-    if kind in "mM" and kind:
-        raise ValueError(f"{name} has dtype {X.dtype}. {DATES}")
-    if kind == "V":
+def _without_mask(X, name):
+    n_masked = int(np.ma.count_masked(X))
+    if n_masked:
         raise ValueError(
-            f"{name} has dtype {X.dtype}: its rows are records. Pass a table of "
-            "numbers, for example by numpy.lib.recfunctions.structured_to_unstructured."
+            f"{name} is a masked array in which {n_masked} values are missing. "
+            f"{MISSING}; X.filled(value) puts one value in all places."
         )
-    if kind in "USOT" and isinstance(X, np.ndarray) and X.size:
+    return X.data
+
+
+def _check_dtype(X, name):
+    kind = getattr(X.dtype, "kind", None)
+    if kind in ADVICE:
+        raise ValueError(f"{name} has dtype {X.dtype}. {ADVICE[kind]}")
+    if kind in tuple("USOT") and isinstance(X, np.ndarray):
         _check_cells(X.ravel(), name)
 
 
@@ -313,23 +294,20 @@ def _check_cells(cells, name):
             raise ValueError(
                 f"{name} contains NaN or other missing values ({cell!r}). {MISSING}."
             )
-        if isinstance(cell, (str, bytes)):
+        if isinstance(cell, (str, bytes, os.PathLike)):
             try:
-                float(cell)
-            except ValueError:
-                _refuse_cell_of_text(cell, name)
-        elif isinstance(cell, os.PathLike):
-            _refuse_cell_of_text(cell, name)
-        elif isinstance(
-            cell,
-            (datetime.date, datetime.time, datetime.timedelta),
-        ) or (isinstance(cell, np.generic) and cell.dtype.kind in "mM"):
+                float(cell)  # type: ignore[arg-type]
+            except (ValueError, TypeError) as error:
+                raise ValueError(
+                    f"{name} holds strings, such as {str(os.fspath(cell))!r:.40} "
+                    "(could not convert string to float), but numbers are needed. "
+                    f"{ENCODE} If they are names of files: {IMAGES}"
+                ) from error
+        elif isinstance(cell, TIMES):
             raise ValueError(
                 f"{name} holds dates or durations, such as {cell!r}. {DATES}"
             )
-        elif not isinstance(cell, (numbers.Number, np.generic)) and (
-            np.ndim(cell) or type(cell).__module__.startswith("PIL.")
-        ):
+        elif np.ndim(cell):
             _check_one_size(map(np.asarray, cells), name)
             raise ValueError(
                 f"{name} has cells that hold arrays, such as one of shape "
@@ -337,18 +315,33 @@ def _check_cells(cells, name):
             )
 
 
-def _refuse_cell_of_text(cell, name):
-    raise ValueError(
-        f"{name} holds strings, such as {str(os.fspath(cell))!r:.40} (could not "
-        f"convert string to float), but numbers are needed. {ENCODE} If they are names "
-        f"of files: {IMAGES}"
-    )
-
-
-def _values_of_series(X, series, name):
-    """The values of one column: samples only where they are arrays."""
-    _check_columns(series.to_frame(), name)
-    return np.asarray(X)
+def _checked_table(X, name):
+    """Check a table or a column of any library, and pass on everything else."""
+    if hasattr(X, "iloc") and hasattr(X, "columns"):
+        twice = sorted(set(map(str, X.columns[X.columns.duplicated()])))
+        if twice:
+            raise ValueError(
+                f"{name} has several columns with the names {twice[:MAX_NAMED]}. Give "
+                "each a name of its own, or pass X.to_numpy()."
+            )
+    table = nw.from_native(X, allow_series=True, pass_through=True)
+    if isinstance(table, nw.LazyFrame):
+        call = "compute" if _package_of(X).startswith("dask") else "collect"
+        raise TypeError(
+            f"{name} is a lazy {type(X).__name__}, which holds no values yet. Pass "
+            f"X.{call}()."
+        )
+    if isinstance(table, nw.Series):
+        # Samples only where its cells are arrays.
+        _check_columns(table.to_frame(), name)
+        return np.asarray(X)
+    if isinstance(table, nw.DataFrame):
+        _check_columns(table, name)
+        # scikit-learn reads the names of columns off the others.
+        return table.to_pandas() if _package_of(X) == "pyarrow" else _dense_columns(X)
+    if hasattr(X, "dtype") and not isinstance(X, np.generic):
+        _check_dtype(X, name)
+    return X
 
 
 def _check_columns(frame, name):
@@ -357,11 +350,11 @@ def _check_columns(frame, name):
     # One by one: names may be numbers.
     for series in frame.iter_columns():
         column, dtype = series.name, series.dtype
-        if dtype in (nw.Date, nw.Datetime, nw.Duration, nw.Time):
+        if dtype.is_temporal():
             dates.append(column)
-        elif dtype in (nw.List, nw.Array, nw.Struct):
+        elif dtype.is_nested():
             lists.append(column)
-        elif dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object, nw.Unknown):
+        elif not dtype.is_numeric() and dtype != nw.Boolean:
             cells = np.asarray(series.to_native(), dtype=object).tolist()
             if any(isinstance(cell, str) for cell in cells):
                 texts.append(column)
@@ -369,20 +362,17 @@ def _check_columns(frame, name):
                 _check_cells(cells, f"column {column!r} of {name}")
     for found, what, advice in (
         (dates, "dates or durations", DATES),
-        (texts, "strings", ENCODE),
+        (texts, "strings", f"{ENCODE} {IMAGES}"),
         (lists, "arrays or lists in their cells", STACK),
     ):
         if found:
             names = ", ".join(map(repr, found[:MAX_NAMED]))
             names += ", ..." * (len(found) > MAX_NAMED)
             verb = "column {} holds" if len(found) == 1 else "columns {} hold"
-            raise ValueError(
-                f"{name}: {verb.format(names)} {what}. {advice}"
-                + (f" {IMAGES}" if what == "strings" else "")
-            )
+            raise ValueError(f"{name}: {verb.format(names)} {what}. {advice}")
 
 
-def _without_sparse_columns(X):
+def _dense_columns(X):
     """Make columns of pandas dense that scikit-learn would take for a sparse matrix."""
     dense = X
     for place, dtype in enumerate(getattr(X, "dtypes", ())):
@@ -390,7 +380,3 @@ def _without_sparse_columns(X):
             dense = dense.copy(deep=False) if dense is X else dense
             dense.isetitem(place, X.iloc[:, place].sparse.to_dense())
     return dense
-
-
-def _is_arrow(X):
-    return type(X).__module__.startswith("pyarrow")

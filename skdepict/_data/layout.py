@@ -1,4 +1,4 @@
-"""From what the user passes to scaled batches on the device."""
+"""What a sample is: a row of a table, an image or a series."""
 
 import math
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Layout:
     """
 
     kind: str
-    shape: tuple
+    shape: tuple[int, ...]
     channels_last: bool = False
 
     @property

@@ -1,12 +1,11 @@
 """Samples that are read part by part: files, datasets and arrays that do not fit."""
 
-import sys
 from collections.abc import Mapping
 
 import numpy as np
 from scipy import sparse
 
-from skdepict._data.checks import as_samples
+from skdepict._data.checks import as_samples, is_dataset, is_instance
 
 KEPT_DTYPES = (np.uint8, np.float32, np.float64)
 
@@ -65,8 +64,8 @@ class DatasetArray:
     """
 
     def __init__(self, dataset):
-        iterable = sys.modules["torch.utils.data"].IterableDataset
-        if isinstance(dataset, iterable) or not hasattr(dataset, "__len__"):
+        is_stream = is_instance(dataset, "torch.utils.data", "IterableDataset")
+        if is_stream or not hasattr(dataset, "__len__"):
             raise TypeError(
                 f"X is a {type(dataset).__name__}, of which samples cannot be asked "
                 "for by number. Pass a map-style dataset with a length: training "
@@ -124,8 +123,7 @@ def open_partwise(X):
     ValueError, TypeError
         If it holds no samples that can be asked for by number.
     """
-    data = sys.modules.get("torch.utils.data")
-    if data is not None and isinstance(X, data.Dataset):
+    if is_dataset(X):
         X = DatasetArray(X)
     elif not _is_partwise(X):
         return None

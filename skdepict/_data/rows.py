@@ -53,7 +53,14 @@ def check_rows(estimator, X, expected_shape=None):
     X = as_samples(X)
     rows = open_partwise(X)
     if rows is None:
-        array = _check_array(estimator, X, fitting)
+        array = check_array(
+            X,
+            dtype=[np.float64, np.float32, np.uint8],
+            allow_nd=True,
+            ensure_min_samples=1 + fitting,
+            estimator=estimator,
+            input_name="X",
+        )
         sample_shape = array.shape[1:]
     else:
         sample_shape = rows.sample_shape
@@ -75,17 +82,6 @@ def check_rows(estimator, X, expected_shape=None):
     named = X if hasattr(X, "columns") else np.broadcast_to(np.float32(0), rows.shape)
     validate_data(estimator, named, reset=fitting, skip_check_array=True)
     return rows, sample_shape
-
-
-def _check_array(estimator, X, fitting):
-    return check_array(
-        X,
-        dtype=[np.float64, np.float32, np.uint8],
-        allow_nd=True,
-        ensure_min_samples=2 if fitting else 1,
-        estimator=estimator,
-        input_name="X",
-    )
 
 
 def float_dtype(rows):

@@ -23,7 +23,7 @@ class InputFormat:
     scaling : Scaling
     """
 
-    sample_shape: tuple
+    sample_shape: tuple[int, ...]
     layout: Layout
     scaling: Scaling
 

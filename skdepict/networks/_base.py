@@ -1,6 +1,8 @@
 """The protocol of an autoencoder and what the built-in ones share."""
 
-from torch import Tensor, nn
+from collections.abc import Callable, Iterable
+
+from torch import Generator, Tensor, nn
 
 from skdepict.networks._losses import reconstruction_loss
 
@@ -28,15 +30,17 @@ class Autoencoder(nn.Module):
         Whether Q is computed from each batch alone, in place of the whole data.
     """
 
-    input_range = (-1.0, 1.0)
-    target_within_batch = False
+    input_range: tuple[float, float] = (-1.0, 1.0)
+    target_within_batch: bool = False
 
-    def __init__(self, encoder, decoder):
+    def __init__(
+        self, encoder: Iterable[nn.Module], decoder: Iterable[nn.Module]
+    ) -> None:
         super().__init__()
         self.encoder = nn.ModuleList(encoder)
         self.decoder = nn.ModuleList(decoder)
 
-    def encode(self, x, corrupt):
+    def encode(self, x: Tensor, corrupt: Callable[[Tensor], Tensor]) -> list[Tensor]:
         """Run the encoder.
 
         Parameters
@@ -61,7 +65,7 @@ class Autoencoder(nn.Module):
         layers.append(embedding_layer(layers[-1]))
         return layers
 
-    def decode(self, embedding):
+    def decode(self, embedding: Tensor) -> list[Tensor]:
         """Run the decoder.
 
         Parameters
@@ -80,7 +84,7 @@ class Autoencoder(nn.Module):
             layers.append(embedding)
         return layers
 
-    def reconstruction_loss(self, decoded, clean):
+    def reconstruction_loss(self, decoded: list[Tensor], clean: list[Tensor]) -> Tensor:
         """Squared error with weight 1 at the input and 0.1 at each hidden layer.
 
         Parameters
@@ -98,7 +102,7 @@ class Autoencoder(nn.Module):
         return reconstruction_loss(decoded, clean)
 
 
-def initialise_weights(network, generator):
+def initialise_weights(network: nn.Module, generator: Generator) -> None:
     """Glorot-uniform weights and zero biases, drawn from the given generator.
 
     Batch norm starts as torch starts it.
@@ -112,6 +116,6 @@ def initialise_weights(network, generator):
             module.reset_parameters()
 
 
-def no_corruption(x):
+def no_corruption(x: Tensor) -> Tensor:
     """The clean pathway: every layer passes on what it computed."""
     return x

@@ -1,9 +1,10 @@
 """The convolutional autoencoder of the paper, for any image size from 8x8."""
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from skdepict.networks._base import Autoencoder
 from skdepict.networks._convolutions import (
@@ -18,7 +19,7 @@ N_MAPS = 50
 LARGEST_LAST_MAP = 13
 
 
-def strided_layer(size):
+def strided_layer(size: int) -> tuple[int, int, int, int]:
     """Kernel, stride and padding that halve a side of the given length.
 
     An even side takes kernel 4 and an odd one kernel 5, so that stride 2 fits without
@@ -41,7 +42,9 @@ def strided_layer(size):
     return kernel_size, 2, padding, (size + 2 * padding - kernel_size) // 2 + 1
 
 
-def strided_autoencoder(dimensions, input_shape, embedding_dim, output):
+def strided_autoencoder(
+    dimensions: int, input_shape: Sequence[int], embedding_dim: int, output: nn.Module
+) -> tuple[list[nn.Module], list[nn.Module]]:
     """Layers of a convolutional encoder with a dense embedding, and of its mirror.
 
     Parameters
@@ -108,7 +111,7 @@ def strided_autoencoder(dimensions, input_shape, embedding_dim, output):
 class FlattenPositions(nn.Module):
     """Maps to rows, position by position: no copy where channels are stored last."""
 
-    def forward(self, maps):
+    def forward(self, maps: Tensor) -> Tensor:
         """Flatten maps of shape (batch_size, n_channels, *sides)."""
         return maps.movedim(1, -1).flatten(1)
 
@@ -122,11 +125,11 @@ class UnflattenPositions(nn.Module):
     sides : list of int
     """
 
-    def __init__(self, channels, sides):
+    def __init__(self, channels: int, sides: Iterable[int]) -> None:
         super().__init__()
         self.shape = (*sides, channels)
 
-    def forward(self, rows):
+    def forward(self, rows: Tensor) -> Tensor:
         """Unflatten rows of shape (batch_size, n_channels * prod(sides))."""
         return rows.view(len(rows), *self.shape).movedim(-1, 1)
 
@@ -145,5 +148,5 @@ class ConvAutoencoder(Autoencoder):
         Units of the embedding.
     """
 
-    def __init__(self, input_shape, embedding_dim):
+    def __init__(self, input_shape: Sequence[int], embedding_dim: int) -> None:
         super().__init__(*strided_autoencoder(2, input_shape, embedding_dim, nn.Tanh()))

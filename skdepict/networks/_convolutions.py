@@ -1,4 +1,12 @@
-"""Convolutions with the same gradients at any number of threads."""
+"""Convolutions with the same gradients at any number of threads.
+
+This is why they are there. torch's own gradients of the weights differ between 1, 2 and
+4 threads, by 1e-6 to 3e-3 of the largest in bfloat16 and in float32, and training makes
+such differences larger. What it costs, forward and backward through the convolutions of
+`ConvAutoencoder` with channels last: in bfloat16 0.71, 0.97 and 1.19 times torch's time
+for 256 images of 8x8, 256 of 28x28 and 64 of 128x128; in float32 1.19, 1.15 and 1.17
+times (2 threads of an Intel Xeon with AMX, family 6, model 207; torch 2.13).
+"""
 
 import math
 
@@ -6,18 +14,15 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-# Of the windows that are laid out at a time: what stays in a processor's cache.
-WINDOWS_BYTES = 4_000_000
 # That a long sum is made of.
 N_PRODUCTS = 4
 
 
 class _ReproducibleConvolution(nn.modules.conv._ConvNd):
-    """Makes training on a processor use `_Convolution`.
+    """Makes training on a processor use `_Convolution`."""
 
-    For the gradient of the weights torch splits a batch by threads, and rounds
-    otherwise with another number of them; training makes such differences larger.
-    """
+    # Of the windows that are laid out at a time: what stays in a processor's cache.
+    windows_bytes = 4_000_000
 
     def forward(self, x):
         """Convolve maps of shape (batch_size, n_channels, *sides)."""
@@ -28,8 +33,9 @@ class _ReproducibleConvolution(nn.modules.conv._ConvNd):
             dtype = torch.get_autocast_dtype("cpu")
             x, weight = x.to(dtype), weight.to(dtype)
             bias = None if bias is None else bias.to(dtype)
-        geometry = (self.stride, self.padding, self.output_padding)
-        return _Convolution.apply(x, weight, bias, self.transposed, geometry)
+        geometry = (self.stride, self.padding, (1,), self.transposed)
+        geometry += (self.output_padding, 1)
+        return _Convolution.apply(x, weight, bias, geometry, self.windows_bytes)
 
 
 class Conv1d(_ReproducibleConvolution, nn.Conv1d):
@@ -49,42 +55,35 @@ class ConvTranspose2d(_ReproducibleConvolution, nn.ConvTranspose2d):  # type: ig
 
 
 class _Convolution(torch.autograd.Function):
-    """torch's convolution, but for the gradient of the weights."""
+    """torch's convolution, but for the gradient of the weights.
+
+    torch splits a batch by threads for it, and rounds otherwise with another number of
+    them.
+    """
 
     @staticmethod
-    def forward(ctx, x, weight, bias, transposed, geometry):
-        """Convolve; geometry is (stride, padding, output_padding)."""
+    def forward(ctx, x, weight, bias, geometry, windows_bytes):
+        """Convolve; geometry is what `torch.convolution` takes after the bias."""
         ctx.save_for_backward(x, weight)
-        ctx.transposed, ctx.geometry = transposed, geometry
-        stride, padding, output_padding = geometry
-        return torch.convolution(
-            x, weight, bias, stride, padding, (1,), transposed, output_padding, 1
-        )
+        ctx.geometry, ctx.windows_bytes = geometry, windows_bytes
+        return torch.convolution(x, weight, bias, *geometry)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
         """Gradients of x, the weights and the biases."""
         x, weight = ctx.saved_tensors
-        stride, padding, output_padding = ctx.geometry
+        stride, padding, _, transposed, *_ = ctx.geometry
         of_x = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
             of_x, _, _ = torch.ops.aten.convolution_backward(
-                gradient,
-                x,
-                weight,
-                None,
-                stride,
-                padding,
-                (1,),
-                ctx.transposed,
-                output_padding,
-                1,
-                (True, False, False),
+                gradient, x, weight, None, *ctx.geometry, (True, False, False)
             )
         if ctx.needs_input_grad[1]:
-            read, seen = (gradient, x) if ctx.transposed else (x, gradient)
-            of_weight = weight_gradient(read, seen, weight, stride, padding)
+            read, seen = (gradient, x) if transposed else (x, gradient)
+            of_weight = weight_gradient(
+                read, seen, weight, stride, padding, ctx.windows_bytes
+            )
         if ctx.needs_input_grad[2]:
             of_bias = gradient.sum(dim=(0, *range(2, gradient.ndim)))
         return of_x, of_weight, of_bias, None, None
@@ -118,10 +117,10 @@ def product_of_transposed(a, b):
     return product + a[whole:].t() @ b[whole:] if whole < len(a) else product
 
 
-def weight_gradient(read, seen, weight, stride, padding):
+def weight_gradient(read, seen, weight, stride, padding, windows_bytes):
     """Gradient of the weights: what was seen times the windows it was seen in.
 
-    The windows of so many samples as `WINDOWS_BYTES` hold are laid out as rows of a
+    The windows of so many samples as `windows_bytes` hold are laid out as rows of a
     matrix. One matrix product adds up their positions, in an order that does not depend
     on the number of threads.
 
@@ -137,6 +136,8 @@ def weight_gradient(read, seen, weight, stride, padding):
         Gives shape and type.
     stride, padding : tuple of int
         For each side.
+    windows_bytes : int
+        What stays in a processor's cache.
 
     Returns
     -------
@@ -146,7 +147,7 @@ def weight_gradient(read, seen, weight, stride, padding):
     n_samples, positions = len(seen), seen.shape[2:]
     n_positions = math.prod(positions)
     n_columns = math.prod(kernel_size) * n_read
-    n_at_once = WINDOWS_BYTES // (n_positions * n_columns * read.element_size())
+    n_at_once = windows_bytes // (n_positions * n_columns * read.element_size())
     n_at_once = max(min(n_at_once, n_samples), 1)
     sides = read.shape[2:]
     # Channels last, so that a window is a few runs of values beside each other.

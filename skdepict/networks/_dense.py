@@ -1,6 +1,7 @@
 """A fully connected autoencoder for tables."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import nn
@@ -21,17 +22,17 @@ class DenseAutoencoder(Autoencoder):
         Units of the embedding.
     """
 
-    def __init__(self, input_shape, embedding_dim):
+    def __init__(self, input_shape: Sequence[int], embedding_dim: int) -> None:
         widths = (math.prod(input_shape), *HIDDEN_UNITS, embedding_dim)
         encoder = _dense_layers(widths, nn.Tanh())
         decoder = _dense_layers(widths[::-1], nn.Identity())
         if len(input_shape) > 1:
             encoder[0].insert(0, nn.Flatten())
-            decoder[-1].append(nn.Unflatten(1, input_shape))
+            decoder[-1].append(nn.Unflatten(1, tuple(input_shape)))
         super().__init__(encoder, decoder)
 
 
-def _dense_layers(widths, output):
+def _dense_layers(widths: Sequence[int], output: nn.Module) -> list[nn.Sequential]:
     activations = [nn.LeakyReLU(0.01) for _ in HIDDEN_UNITS] + [output]
     return [
         nn.Sequential(nn.Linear(n_in, n_out), activation)

@@ -1,11 +1,17 @@
 """The reconstruction loss."""
 
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
 from torch.nn import functional
 
 
 def reconstruction_loss(
-    decoded, clean, hidden_weight=0.1, loss_at_input=functional.mse_loss
-):
+    decoded: Sequence[Tensor],
+    clean: Sequence[Tensor],
+    hidden_weight: float = 0.1,
+    loss_at_input: Callable[[Tensor, Tensor], Tensor] = functional.mse_loss,
+) -> Tensor:
     """Compare the decoder with the clean encoder, layer by layer (equation 7).
 
     Parameters

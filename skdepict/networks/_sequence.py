@@ -1,5 +1,7 @@
 """A 1-D convolutional autoencoder for series."""
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from skdepict.networks._base import Autoencoder
@@ -17,7 +19,7 @@ class SequenceAutoencoder(Autoencoder):
         Units of the embedding.
     """
 
-    def __init__(self, input_shape, embedding_dim):
+    def __init__(self, input_shape: Sequence[int], embedding_dim: int) -> None:
         super().__init__(
             *strided_autoencoder(1, input_shape, embedding_dim, nn.Identity())
         )

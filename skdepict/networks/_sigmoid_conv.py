@@ -1,8 +1,9 @@
 """The small PyTorch variant: batch norm and sigmoid after every convolution."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy
 
 from skdepict.networks._base import Autoencoder
@@ -29,7 +30,7 @@ class SigmoidConvAutoencoder(Autoencoder):
     input_range = (0.0, 1.0)
     target_within_batch = True
 
-    def __init__(self, input_shape):
+    def __init__(self, input_shape: Sequence[int]) -> None:
         channels, height, width = input_shape
         code_shape = (1, height // 2, width // 2)
         odd_sides = (height % 2, width % 2)
@@ -50,7 +51,7 @@ class SigmoidConvAutoencoder(Autoencoder):
         ]
         super().__init__(encoder, decoder)
 
-    def reconstruction_loss(self, decoded, clean):
+    def reconstruction_loss(self, decoded: list[Tensor], clean: list[Tensor]) -> Tensor:
         """Binary cross-entropy at the input, 0.8 x squared error at hidden layers.
 
         Parameters
@@ -66,5 +67,5 @@ class SigmoidConvAutoencoder(Autoencoder):
         return reconstruction_loss(decoded, clean, 0.8, binary_cross_entropy)
 
 
-def _block(convolution, n_maps):
+def _block(convolution: nn.Module, n_maps: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(n_maps), nn.Sigmoid())

@@ -61,7 +61,7 @@ def write_whole(path, data):
         os.fsync(file.fileno())
 
 
-def parse_json(text, n_more=0):
+def parse_json(text, n_more=0, max_values=MAX_VALUES):
     """Parse JSON of an unknown source in memory that is bounded.
 
     Two bytes of a text may be a value that takes a hundred as an object.
@@ -71,6 +71,8 @@ def parse_json(text, n_more=0):
     text : str
     n_more : int, default=0
         How many values are expected beyond those of any file.
+    max_values : int, default=300_000
+        How many are in any file, at most.
 
     Returns
     -------
@@ -83,9 +85,9 @@ def parse_json(text, n_more=0):
     """
     outside = STRING.sub("", text)
     n_values = sum(map(outside.count, ",[{"))
-    if n_values > MAX_VALUES + n_more:
+    if n_values > max_values + n_more:
         raise ValueError(
-            f"its JSON may have {n_values:,} values, and {MAX_VALUES + n_more:,} are "
+            f"its JSON may have {n_values:,} values, and {max_values + n_more:,} are "
             "the most that is parsed"
         )
     return json.loads(text)

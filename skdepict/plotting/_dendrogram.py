@@ -1,9 +1,19 @@
 """The tree of merges."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from skdepict.plotting._axes import new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class DendrogramDisplay:
@@ -24,12 +34,14 @@ class DendrogramDisplay:
     figure_ : matplotlib Figure
     """
 
-    def __init__(self, linkage, n_clusters):
+    def __init__(self, linkage: NDArray[np.float64], n_clusters: int) -> None:
         self.linkage = linkage
         self.n_clusters = n_clusters
 
     @classmethod
-    def from_estimator(cls, estimator, *, n_leaves=30, ax=None):
+    def from_estimator(
+        cls, estimator: BaseEstimator, *, n_leaves: int = 30, ax: Axes | None = None
+    ) -> Self:
         """Draw the tree of a fitted model.
 
         Parameters
@@ -51,7 +63,7 @@ class DendrogramDisplay:
         display = cls(estimator.linkage_matrix(), estimator.n_clusters_)
         return display.plot(n_leaves=n_leaves, ax=ax)
 
-    def plot(self, *, n_leaves=30, ax=None):
+    def plot(self, *, n_leaves: int = 30, ax: Axes | None = None) -> Self:
         """Draw the tree, with a colour for each cluster and a line at the cut.
 
         Parameters

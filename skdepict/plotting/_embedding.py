@@ -1,11 +1,21 @@
 """The embedding as points."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
+from skdepict._data.hints import RandomStateLike, SamplesLike
 from skdepict.plotting._axes import MAX_LEGEND, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class EmbeddingDisplay:
@@ -42,7 +52,13 @@ class EmbeddingDisplay:
     (200, 2)
     """
 
-    def __init__(self, points, values, name="cluster", continuous=False):
+    def __init__(
+        self,
+        points: NDArray[Any],
+        values: NDArray[Any],
+        name: str = "cluster",
+        continuous: bool = False,
+    ) -> None:
         self.points = points
         self.values = values
         self.name = name
@@ -51,16 +67,16 @@ class EmbeddingDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X=None,
+        estimator: BaseEstimator,
+        X: SamplesLike | None = None,
         *,
-        color="cluster",
-        reducer="tsne",
-        max_samples=5000,
-        random_state=0,
-        ax=None,
-        **scatter_parameters,
-    ):
+        color: ArrayLike = "cluster",
+        reducer: str | TransformerMixin = "tsne",
+        max_samples: int = 5000,
+        random_state: RandomStateLike = 0,
+        ax: Axes | None = None,
+        **scatter_parameters: Any,
+    ) -> Self:
         """Draw the embedding of a fitted model.
 
         Parameters
@@ -121,17 +137,17 @@ class EmbeddingDisplay:
     @classmethod
     def from_predictions(
         cls,
-        embedding,
-        values,
+        embedding: ArrayLike,
+        values: ArrayLike,
         *,
-        name="cluster",
-        continuous=False,
-        reducer="tsne",
-        max_samples=5000,
-        random_state=0,
-        ax=None,
-        **scatter_parameters,
-    ):
+        name: str = "cluster",
+        continuous: bool = False,
+        reducer: str | TransformerMixin = "tsne",
+        max_samples: int = 5000,
+        random_state: RandomStateLike = 0,
+        ax: Axes | None = None,
+        **scatter_parameters: Any,
+    ) -> Self:
         """Draw an embedding, whatever it comes from.
 
         Parameters
@@ -161,23 +177,21 @@ class EmbeddingDisplay:
             With what was drawn.
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
-        embedding, values = np.asarray(embedding), column_or_1d(values)
-        check_consistent_length(embedding, values)
+        points, shown = np.asarray(embedding), column_or_1d(values)
+        check_consistent_length(points, shown)
         generator = check_random_state(random_state)
-        if len(embedding) > max_samples:
-            chosen = generator.choice(len(embedding), max_samples, replace=False)
-            embedding, values = embedding[chosen], values[chosen]
-        reduce = _reducer(reducer, len(embedding), generator).fit_transform
-        if isinstance(reducer, str) and min(embedding.shape) == 1:
-            # A line, or one point, is drawn as it is.
-            points = embedding
-        else:
-            points = np.asarray(reduce(embedding))
+        if len(points) > max_samples:
+            chosen = generator.choice(len(points), max_samples, replace=False)
+            points, shown = points[chosen], shown[chosen]
+        reduce = _reducer(reducer, len(points), generator).fit_transform
+        # A line, or one point, is drawn as it is.
+        if not isinstance(reducer, str) or min(points.shape) > 1:
+            points = np.asarray(reduce(points))
         points = np.pad(points[:, :2], [(0, 0), (0, max(0, 2 - points.shape[1]))])
-        display = cls(points, values, name, continuous)
+        display = cls(points, shown, name, continuous)
         return display.plot(ax=ax, **scatter_parameters)
 
-    def plot(self, ax=None, **scatter_parameters):
+    def plot(self, ax: Axes | None = None, **scatter_parameters: Any) -> Self:
         """Draw the points.
 
         Parameters
@@ -196,7 +210,8 @@ class EmbeddingDisplay:
         size = min(30.0, max(3.0, 20_000 / len(self.points)))
         parameters = {"s": size, "linewidths": 0} | scatter_parameters
         if self.continuous:
-            drawn = ax.scatter(*self.points.T, c=self.values, **parameters)
+            x, y = self.points.T
+            drawn = ax.scatter(x, y, c=self.values, **parameters)
             ax.figure.colorbar(drawn, ax=ax, label=self.name)
         else:
             self._scatter_groups(ax, parameters)
@@ -204,7 +219,7 @@ class EmbeddingDisplay:
         ax.set_title(f"Embedding by {self.name}", fontsize=10)
         return self
 
-    def _scatter_groups(self, ax, parameters):
+    def _scatter_groups(self, ax: Axes, parameters: dict[str, Any]) -> None:
         import matplotlib
 
         names, groups = np.unique(self.values, return_inverse=True)
@@ -228,7 +243,9 @@ class EmbeddingDisplay:
             )
 
 
-def _reducer(reducer, n_samples, generator):
+def _reducer(
+    reducer: str | TransformerMixin, n_samples: int, generator: np.random.RandomState
+) -> TransformerMixin:
     """The transformer that a name stands for."""
     if not isinstance(reducer, str):
         return reducer

@@ -1,8 +1,18 @@
 """The losses of a fit."""
 
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 GROUND = "0.92"
 
@@ -31,11 +41,13 @@ class TrainingHistoryDisplay:
     figure_ : matplotlib Figure
     """
 
-    def __init__(self, history):
+    def __init__(self, history: list[dict[str, Any]]) -> None:
         self.history = history
 
     @classmethod
-    def from_estimator(cls, estimator, *, figure=None):
+    def from_estimator(
+        cls, estimator: BaseEstimator, *, figure: Figure | None = None
+    ) -> Self:
         """Draw the history of a fitted model.
 
         Parameters
@@ -54,7 +66,7 @@ class TrainingHistoryDisplay:
         check_is_fitted(estimator)
         return cls(estimator.history_).plot(figure=figure)
 
-    def plot(self, figure=None):
+    def plot(self, figure: Figure | None = None) -> Self:
         """Draw the terms; those that are zero throughout are left out.
 
         Parameters
@@ -95,18 +107,16 @@ class TrainingHistoryDisplay:
         self.axes_[-1].set_xlabel("epoch")
         return self
 
-    def _mark_phases(self):
-        phases = [(record["phase"], record.get("round")) for record in self.history]
-        starts = [
-            i for i, phase in enumerate(phases) if i == 0 or phase != phases[i - 1]
-        ]
-        ends = [*starts[1:], len(phases)]
-        for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
-            name, n_round = phases[start]
-            if n_round and phases[-1][1] > 1:
+    def _mark_phases(self) -> None:
+        phases = [(record["phase"], record.get("round", 0)) for record in self.history]
+        several_rounds = phases[-1][1] > 1
+        start = 0
+        for number, ((name, n_round), epochs) in enumerate(groupby(phases)):
+            end = start + len(list(epochs))
+            if n_round and several_rounds:
                 name = f"{name} {n_round}"
-            for ax in self.axes_:
-                if number % 2 == 0:
+            if number % 2 == 0:
+                for ax in self.axes_:
                     ax.axvspan(start + 0.5, end + 0.5, color=GROUND, zorder=0, lw=0)
             self.axes_[0].annotate(
                 name,
@@ -115,4 +125,5 @@ class TrainingHistoryDisplay:
                 ha="center",
                 fontsize=9,
             )
+            start = end
         self.axes_[0].set_xlim(0.5, len(phases) + 0.5)

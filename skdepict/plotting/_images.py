@@ -1,11 +1,22 @@
 """The images of each cluster."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
+from skdepict._data.hints import SamplesLike
 from skdepict._data.rows import check_rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class ClusterImagesDisplay:
@@ -26,12 +37,19 @@ class ClusterImagesDisplay:
     figure_ : matplotlib Figure
     """
 
-    def __init__(self, images, sizes):
+    def __init__(self, images: NDArray[np.float64], sizes: NDArray[np.int64]) -> None:
         self.images = images
         self.sizes = sizes
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, n_images=10, figure=None):
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        X: SamplesLike,
+        *,
+        n_images: int = 10,
+        figure: Figure | None = None,
+    ) -> Self:
         """Draw images of each cluster of a fitted model.
 
         Parameters
@@ -61,13 +79,20 @@ class ClusterImagesDisplay:
         probabilities = estimator.predict_proba(X)
         rows, _ = check_rows(estimator, X, estimator._input_format.sample_shape)
 
-        def images_at(index):
+        def images_at(index: NDArray[np.int64]) -> NDArray[Any]:
             return np.moveaxis(layout.arrange(rows[index]), 1, -1)
 
         return cls(*_choose(images_at, probabilities, n_images)).plot(figure=figure)
 
     @classmethod
-    def from_predictions(cls, images, probabilities, *, n_images=10, figure=None):
+    def from_predictions(
+        cls,
+        images: ArrayLike,
+        probabilities: ArrayLike,
+        *,
+        n_images: int = 10,
+        figure: Figure | None = None,
+    ) -> Self:
         """Draw images by the probabilities of their clusters.
 
         Parameters
@@ -93,7 +118,7 @@ class ClusterImagesDisplay:
         chosen = _choose(images.__getitem__, probabilities, n_images)
         return cls(*chosen).plot(figure=figure)
 
-    def plot(self, figure=None):
+    def plot(self, figure: Figure | None = None) -> Self:
         """Draw the images.
 
         Parameters
@@ -144,7 +169,11 @@ class ClusterImagesDisplay:
         return self
 
 
-def _choose(images_at, probabilities, n_images):
+def _choose(
+    images_at: Callable[[NDArray[np.int64]], NDArray[Any]],
+    probabilities: NDArray[Any],
+    n_images: int,
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The most and the least certain images of each cluster, and the sizes."""
     labels, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
     n_clusters = probabilities.shape[1]

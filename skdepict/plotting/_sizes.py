@@ -1,11 +1,21 @@
 """How many samples each cluster has."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
+from skdepict._data.hints import SamplesLike
 from skdepict.plotting._axes import MAX_LEGEND, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class ClusterSizesDisplay:
@@ -26,12 +36,18 @@ class ClusterSizesDisplay:
     figure_ : matplotlib Figure
     """
 
-    def __init__(self, sizes, prior):
+    def __init__(self, sizes: NDArray[np.int64], prior: NDArray[np.float64]) -> None:
         self.sizes = sizes
         self.prior = prior
 
     @classmethod
-    def from_estimator(cls, estimator, X=None, *, ax=None):
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        X: SamplesLike | None = None,
+        *,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw the cluster sizes of a fitted model.
 
         Parameters
@@ -56,7 +72,14 @@ class ClusterSizesDisplay:
         )
 
     @classmethod
-    def from_predictions(cls, labels, *, prior=None, n_clusters=None, ax=None):
+    def from_predictions(
+        cls,
+        labels: ArrayLike,
+        *,
+        prior: ArrayLike | None = None,
+        n_clusters: int | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw the sizes of clusters by labels.
 
         Parameters
@@ -76,15 +99,17 @@ class ClusterSizesDisplay:
             With what was drawn.
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
-        labels = column_or_1d(labels)
-        if n_clusters is None:
-            n_clusters = int(labels.max()) + 1 if prior is None else len(prior)
-        sizes = np.bincount(labels, minlength=n_clusters)
-        prior = np.full(n_clusters, 1 / n_clusters) if prior is None else prior
-        check_consistent_length(sizes, prior)
-        return cls(sizes, np.asarray(prior)).plot(ax=ax)
+        shares = None if prior is None else np.asarray(prior)
+        if n_clusters is None and shares is not None:
+            n_clusters = len(shares)
+        sizes = np.bincount(column_or_1d(labels), minlength=n_clusters or 0)
+        if shares is None:
+            n_clusters = n_clusters or len(sizes)
+            shares = np.full(n_clusters, 1 / n_clusters)
+        check_consistent_length(sizes, shares)
+        return cls(sizes, shares).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw a bar for each cluster and a line where the prior expects its end.
 
         Parameters

@@ -176,7 +176,7 @@ REFUSED = {
     "empty array": (lambda folder: T[:0], "0 sample"),
     "rows of other lengths": (
         lambda folder: [[1, 2], [1, 2, 3]] * 9,
-        "different sizes, such as 2 and 3",
+        r"different sizes, such as \(2,\) and \(3,\)",
     ),
     "NaN": (lambda folder: with_cell(np.nan).astype(float), "contains NaN"),
     "NaN in a path": (

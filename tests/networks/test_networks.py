@@ -18,7 +18,6 @@ from skdepict.networks import (
     DenseAutoencoder,
     SequenceAutoencoder,
     SigmoidConvAutoencoder,
-    _convolutions,
 )
 from skdepict.networks._base import initialise_weights, no_corruption
 from skdepict.networks._build import check_protocol, copy_of_module
@@ -267,12 +266,10 @@ def gradients(layer, forward, x, n_threads=1):
 @pytest.mark.parametrize("case", LAYERS)
 @pytest.mark.parametrize("windows_bytes", [1, 1500, 4_000_000])
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_convolutions_have_the_gradients_of_torch(
-    case, windows_bytes, channels_last, monkeypatch
-):
-    monkeypatch.setattr(_convolutions, "WINDOWS_BYTES", windows_bytes)
+def test_convolutions_have_the_gradients_of_torch(case, windows_bytes, channels_last):
     layer, shape = LAYERS[case]
     layer = copy.deepcopy(layer).double()
+    layer.windows_bytes = windows_bytes
     x = torch.rand((7, *shape), generator=torch.Generator().manual_seed(0)).double()
     if channels_last:
         x = x.movedim(1, -1).contiguous().movedim(-1, 1)

@@ -1,5 +1,6 @@
 """Files of fitted models."""
 
+import copy
 import json
 import os
 import pickle
@@ -19,7 +20,8 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 import skdepict
-from skdepict.persistence import ModelFileError, _files
+from skdepict.persistence import ModelFileError
+from skdepict.persistence._files import parse_json
 from skdepict.persistence._model_file import VERSION
 from tests.conftest import quick
 
@@ -67,8 +69,15 @@ def test_what_is_loaded_is_what_was_saved(kind, few_digits, tmp_path):
     np.testing.assert_array_equal(loaded.fit(X).labels_, model.labels_)
 
 
-def test_as_many_names_as_features(blobs, tmp_path, monkeypatch):
-    monkeypatch.setattr(_files, "MAX_VALUES", 200)
+def test_as_many_values_as_features_are_parsed():
+    names = [f'the "{i}", in [m], {{or}} \\' for i in range(300)]
+    text = json.dumps({"names": names})
+    assert parse_json(text, 300, max_values=10) == {"names": names}
+    with pytest.raises(ValueError, match="301 values, and 210 are the most"):
+        parse_json(text, 200, max_values=10)
+
+
+def test_names_of_features_may_be_anything(blobs, tmp_path):
     names = [f'the "{i}", in [m], {{or}} \\' for i in range(300)]
     X = pd.DataFrame(np.tile(blobs[0], 30), columns=names)
     quick(3, fit_epochs=2, max_iter=1).fit(X).save(tmp_path / "model.skdepict")
@@ -76,10 +85,11 @@ def test_as_many_names_as_features(blobs, tmp_path, monkeypatch):
     assert loaded.feature_names_in_.tolist() == names
 
 
-def test_what_could_not_be_opened_is_not_written(fitted, tmp_path, monkeypatch):
-    monkeypatch.setattr(_files, "MAX_VALUES", 50)
+def test_what_could_not_be_opened_is_not_written(fitted, tmp_path):
+    model = copy.copy(fitted)
+    model.history_ = [{}] * 400_000
     with pytest.raises(ValueError, match="the most that is parsed"):
-        fitted.save(tmp_path / "model.skdepict")
+        model.save(tmp_path / "model.skdepict")
     assert not list(tmp_path.iterdir())
 
 
