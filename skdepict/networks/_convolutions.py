@@ -33,8 +33,10 @@ class _ReproducibleConvolution(nn.modules.conv._ConvNd):
             dtype = torch.get_autocast_dtype("cpu")
             x, weight = x.to(dtype), weight.to(dtype)
             bias = None if bias is None else bias.to(dtype)
-        geometry = (self.stride, self.padding, (1,), self.transposed)
-        geometry += (self.output_padding, 1)
+        geometry = (
+            *(self.stride, self.padding, (1,), self.transposed),
+            *(self.output_padding, 1),
+        )
         return _Convolution.apply(x, weight, bias, geometry, self.windows_bytes)
 
 
