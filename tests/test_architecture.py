@@ -49,7 +49,15 @@ def imports_of(module):
     if SOURCES[module].name != "__init__.py":
         package = package.rpartition(".")[0]
     found = set()
+    of_checkers = {
+        inner
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
     for node in ast.walk(TREES[module]):
+        if node in of_checkers:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
