@@ -4,14 +4,11 @@ from typing import NamedTuple
 
 import torch
 
-from skdepict._training.captured import CapturedStep, graphs_for, is_capturing
+from skdepict._training.captured import CapturedStep, graphs_for
+from skdepict._training.executors import InParts, own_share
 from skdepict._training.objectives import clustering_loss
 from skdepict.networks._base import no_corruption
-from skdepict.networks._device import (
-    is_out_of_memory,
-    training_precision,
-    warn_of_memory,
-)
+from skdepict.networks._device import training_precision
 
 
 class LossWeights(NamedTuple):
@@ -118,8 +115,7 @@ class GradientDescent:
         self._model, self._samples = model, samples
         self._settings, self._processes, self._noise = settings, processes, noise
         self._share = processes.share(settings.n_samples)
-        # A batch is split into as many parts as the device had memory for so far.
-        self._n_parts = 1
+        self._in_parts = InParts()
         # A module of the user's own may do something else each time.
         same_each_time = not settings.own_network and samples.on_device
         self._graphs = None
@@ -163,22 +159,14 @@ class GradientDescent:
         """
 
         def step(index, weights):
-            while True:
-                try:
-                    optimizer.zero_grad()
-                    terms = self._add_gradients(index, targets, members, weights)
-                    break
-                except Exception as error:
-                    too_small = 2 * self._n_parts > len(index)
-                    # Within a capture, a second try would be recorded beside the first.
-                    if too_small or is_capturing() or not is_out_of_memory(error):
-                        raise
-                # Not before the exception is gone, which holds tensors.
-                self._n_parts *= 2
-                warn_of_memory(
-                    f"a batch is taken in {self._n_parts} parts",
-                    "Results are those of other noise, which is drawn for each part",
+            def gradients(parts):
+                optimizer.zero_grad()
+                return sum(
+                    self._add_gradients(part, len(index), targets, members, weights)
+                    for part in parts
                 )
+
+            terms = self._in_parts(gradients, index)
             self._processes.sum_gradients(self._model.parameters())
             optimizer.step()
             if average is not None:
@@ -187,21 +175,16 @@ class GradientDescent:
 
         return step if self._graphs is None else CapturedStep(step, self._graphs)
 
-    def _add_gradients(self, index, targets, members, weights):
-        """Leave the gradients of this process's samples of a batch, part by part."""
-        total = torch.zeros(2, device=self._samples.device)
-        for part in index.tensor_split(self._n_parts):
-            chosen = part if members is None else members[part]
-            if self._processes.size > 1:
-                first, stop = self._share.start, self._share.stop
-                own = (chosen >= first) & (chosen < stop)
-                chosen = chosen[own] - first
-                part = chosen if members is None else part[own]
-                if len(chosen) == 0:
-                    continue
-            of_part = targets[part] if isinstance(targets, torch.Tensor) else targets
-            x = self._samples.batch(chosen)
-            terms = losses(self._model, x, of_part, weights, self._noise)
-            (sum(terms) * (len(chosen) / len(index))).backward()
-            total += len(chosen) * torch.stack(terms).detach()
-        return total
+    def _add_gradients(self, index, batch_size, targets, members, weights):
+        """Add the gradients of this process's samples of a part of a batch."""
+        chosen = index if members is None else members[index]
+        if self._processes.size > 1:
+            chosen, is_own = own_share(chosen, self._share)
+            index = chosen if members is None else index[is_own]
+            if len(chosen) == 0:
+                return torch.zeros(2, device=self._samples.device)
+        of_part = targets[index] if isinstance(targets, torch.Tensor) else targets
+        x = self._samples.batch(chosen)
+        terms = losses(self._model, x, of_part, weights, self._noise)
+        (sum(terms) * (len(chosen) / batch_size)).backward()
+        return len(chosen) * torch.stack(terms).detach()
