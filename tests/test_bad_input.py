@@ -7,7 +7,6 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from skdepict import DEPICTClustering
-from skdepict._training.loop import Training
 
 from .conftest import BreakingNetwork, quick
 
@@ -132,11 +131,26 @@ BAD_X = {
 }
 
 
+class NoTraining:
+    """A callback that no fit may get to."""
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pytest.fail("training started")
+
+    def on_fit_task_end(self, estimator, context):
+        return False
+
+
 @pytest.mark.parametrize("name", BAD_X)
-def test_bad_input_is_refused_before_training(name, monkeypatch):
+def test_bad_input_is_refused_before_training(name):
     X, parameters, error, message = BAD_X[name]
-    monkeypatch.setattr(Training, "run", lambda self: pytest.fail("training started"))
-    model = DEPICTClustering(3).set_params(**parameters)
+    model = DEPICTClustering(3).set_params(**parameters).set_callbacks(NoTraining())
     with pytest.raises(error, match=f"(?s){message}"):
         model.fit(X)
     with pytest.raises(NotFittedError):
