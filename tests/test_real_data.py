@@ -50,9 +50,7 @@ def test_starting_labels_are_those_of_the_graph_that_suits_the_data():
         X, y = load_real(name)
         prior = np.full(n_clusters, 1 / n_clusters)
         rows = X.reshape(len(X), -1) / np.float32(255)
-        labels, divergence = path_integral_labels(
-            rows, n_clusters, prior, torch.device("cpu")
-        )
+        labels, divergence = path_integral_labels(rows, prior, torch.device("cpu"))
         assert divergence < 0.001
         assert clustering_accuracy(y, labels) > 0.99
 
@@ -63,8 +61,6 @@ def test_starting_labels_allow_for_sizes_that_differ():
     X, y = X[60_000:], y[60_000:]
     kept = np.random.default_rng(0).random(len(X)) < (y + 1) / 10
     X, y = X[kept].reshape(kept.sum(), -1) / np.float32(255), y[kept]
-    labels, divergence = path_integral_labels(
-        X, 10, np.full(10, 0.1), torch.device("cpu")
-    )
+    labels, divergence = path_integral_labels(X, np.full(10, 0.1), torch.device("cpu"))
     assert divergence > 0.1
     assert clustering_accuracy(y, labels) > 0.85

@@ -101,8 +101,8 @@ def better_labels(embed, settings, divergence, device, max_screened=MAX_SCREENED
     if len(points) > 2 * max_screened:
         generator = np.random.default_rng(stream_seed(settings.seed, "screening"))
         part = points[generator.choice(len(points), max_screened, replace=False)]
-        _, found = path_integral_labels(part, n_clusters, prior, device)
+        _, found = path_integral_labels(part, prior, device)
         if found - chance(max_screened, n_clusters) > needed:
             return None
-    labels, found = path_integral_labels(points, n_clusters, prior, device)
+    labels, found = path_integral_labels(points, prior, device)
     return order_by_prior(labels, prior) if found <= needed else None

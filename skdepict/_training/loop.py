@@ -4,7 +4,6 @@ import copy
 import logging
 import math
 
-import numpy as np
 import torch
 from torch.nn import functional
 
@@ -23,7 +22,6 @@ from skdepict._training.start import (
     initial_labels,
     labels_are_given,
     mean_of_sums,
-    order_by_prior,
 )
 from skdepict._training.step import GradientDescent, LossWeights
 from skdepict._training.streams import stream_seed
@@ -269,19 +267,9 @@ class Training:
             group["lr"] = self._settings.learning_rate * share
 
     def _starting_labels(self):
-        settings = self._settings
-        labels = initial_labels(
-            settings.init,
-            settings.n_clusters,
-            self._labelled.rows,
-            self._embedding,
-            settings.prior,
-            stream_seed(settings.seed, "clusterer"),
-            self._samples.device,
+        return initial_labels(
+            self._settings, self._labelled.rows, self._embedding, self._samples.device
         )
-        if isinstance(settings.init, np.ndarray):
-            return labels
-        return order_by_prior(labels, settings.prior)
 
     def _labels_for_another_round(self):
         """None if there is to be no other round."""

@@ -82,7 +82,7 @@ def find_n_clusters(init, rows):
     return PathIntegralClustering(n_clusters=None).fit(rows).n_clusters_
 
 
-def path_integral_labels(points, n_clusters, prior, device, search=device_neighbors):
+def path_integral_labels(points, prior, device, search=device_neighbors):
     """The labels nearest to the prior among those of several graphs.
 
     Agglomerative clustering by path integrals on components of the points, whitened to
@@ -94,10 +94,8 @@ def path_integral_labels(points, n_clusters, prior, device, search=device_neighb
     Parameters
     ----------
     points : ndarray of shape (n_samples, n_features)
-    n_clusters : int
-        At most n_samples.
     prior : ndarray of shape (n_clusters,)
-        Expected frequencies u of the clusters, in any order.
+        Expected frequencies u of the clusters, in any order; at most n_samples.
     device : torch.device
         Where neighbours are searched for: on CUDA, else by scikit-learn.
     search : callable, default=device_neighbors
@@ -110,7 +108,7 @@ def path_integral_labels(points, n_clusters, prior, device, search=device_neighb
     divergence : float
         Their KL(f || u).
     """
-    if n_clusters == 1:
+    if len(prior) == 1:
         return np.zeros(len(points), dtype=np.intp), 0.0
     fitted = WhitenedComponents().fit(points)
     copies = Copies.of_rows(points)
@@ -147,47 +145,44 @@ def _labels_of_graph(components, points, copies, neighbors, prior):
     return divergence, labels
 
 
-def initial_labels(init, n_clusters, rows, embedding, prior, random_state, device):
+def initial_labels(settings, rows, embedding, device):
     """Label the samples before the network does.
 
     Parameters
     ----------
-    init : {"path-integral", "kmeans"}, estimator or ndarray
-        A method's name, a scikit-learn clusterer, labels of shape (n_samples,) or
-        centres of shape (n_clusters, n_features).
-    n_clusters : int
-        The number of clusters.
+    settings : Settings
+        With `init`: a method's name, a scikit-learn clusterer, labels of shape
+        (n_samples,) or centres of shape (n_clusters, n_features).
     rows : callable
         Returns the scaled samples as an ndarray of shape (n_samples, n_features).
         "path-integral" and centres work on these.
     embedding : callable
         Returns the embedding, an ndarray of shape (n_samples, embedding_dim). "kmeans"
         and clusterers work on it.
-    prior : ndarray of shape (n_clusters,)
-        Expected frequencies of the clusters. "path-integral" is guided by it.
-    random_state : int
-        Seed of the method.
     device : torch.device
         Where "path-integral" searches for neighbours.
 
     Returns
     -------
     labels : ndarray of shape (n_samples,)
-        Values in 0 to n_clusters - 1.
+        Values in 0 to n_clusters - 1; unless labels or centres were given, in the order
+        of the prior.
 
     Raises
     ------
     ValueError
         If a given clusterer finds no cluster or more than n_clusters.
     """
+    init, prior = settings.init, settings.prior
     if isinstance(init, np.ndarray):
         return init if init.ndim == 1 else _nearest_center(rows(), init)
-    if init == "path-integral":
-        return path_integral_labels(rows(), n_clusters, prior, device)[0]
-    if init == "kmeans":
-        clusterer = KMeans(n_clusters, n_init=10, random_state=random_state)
-        return clusterer.fit_predict(embedding())
-    return _clusterer_labels(init, n_clusters, embedding(), random_state)
+    if isinstance(init, str) and init == "path-integral":
+        labels, _ = path_integral_labels(rows(), prior, device)
+    else:
+        clusterer = KMeans(n_init=10) if isinstance(init, str) else init
+        seed = stream_seed(settings.seed, "clusterer")
+        labels = _clusterer_labels(clusterer, len(prior), embedding(), seed)
+    return order_by_prior(labels, prior)
 
 
 def _clusterer_labels(init, n_clusters, embedding, random_state):

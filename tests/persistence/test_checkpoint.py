@@ -98,7 +98,7 @@ def test_a_killed_fit_ends_as_an_undisturbed_one(name, few_digits, tmp_path):
 def test_a_second_round_is_gone_on_with(monkeypatch, few_digits, tmp_path):
     images, y = few_digits
 
-    def path_integral_labels(points, n_clusters, prior, device):
+    def path_integral_labels(points, prior, device):
         return y % 5, 0.0
 
     monkeypatch.setattr(judge, "path_integral_labels", path_integral_labels)

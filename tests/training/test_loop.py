@@ -23,7 +23,7 @@ def offer(monkeypatch, labels, divergence):
     """Have the graph of the embedding give these labels, and count how often."""
     asked = []
 
-    def path_integral_labels(points, n_clusters, prior, device):
+    def path_integral_labels(points, prior, device):
         asked.append(points.shape)
         return labels, divergence
 
@@ -333,7 +333,7 @@ def test_an_interrupt_between_rounds_keeps_the_first(monkeypatch, few_digits):
     expected = quick(10, prior=FAR, max_rounds=1, tol=1.0).fit(images)
     assert expected.converged_
 
-    def path_integral_labels(points, n_clusters, prior, device):
+    def path_integral_labels(points, prior, device):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(judge, "path_integral_labels", path_integral_labels)

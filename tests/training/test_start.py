@@ -223,7 +223,7 @@ def test_starting_labels_are_the_nearest_to_the_prior_of_all_graphs(skew, few_di
         coordinates = WhitenedComponents(whitening=whitening).fit_transform(rows)
         labels = PathIntegralClustering(10, metric="euclidean").fit_predict(coordinates)
         divergences.append(divergence_of(labels, prior))
-    labels, divergence = path_integral_labels(rows, 10, prior, torch.device("cpu"))
+    labels, divergence = path_integral_labels(rows, prior, torch.device("cpu"))
     assert divergence == pytest.approx(divergence_of(labels, prior))
     assert len(np.unique(labels)) == 10
     if skew:
@@ -261,7 +261,7 @@ def test_starting_labels_do_not_depend_on_the_device(few_digits):
 
     rows, prior = few_digits[0].reshape(300, -1), np.full(10, 0.1)
     on_cuda, on_cpu = (
-        path_integral_labels(rows, 10, prior, torch.device(name), on_the_processor)[0]
+        path_integral_labels(rows, prior, torch.device(name), on_the_processor)[0]
         for name in ("cuda", "cpu")
     )
     np.testing.assert_array_equal(on_cuda, on_cpu)
