@@ -67,10 +67,8 @@ class GroupSizes:
             at_first = np.sum(self._start >= min_size)
             n_large = np.cumsum(np.append(at_first, gained - lost))
             enough = np.flatnonzero(n_large >= n_clusters)
-            if len(enough):
-                return int(enough[-1]), min_size
-            if min_size <= 1:
-                return 0, min_size
+            if len(enough) or min_size <= 1:
+                return int(enough.max(initial=0)), min_size
             min_size /= 2
 
     def most_distinct(self, affinities, n_copies, affinity_of_copies):
