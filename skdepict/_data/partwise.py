@@ -34,6 +34,11 @@ class PartwiseRows:
     def __len__(self):
         return self.shape[0]
 
+    @property
+    def size(self):
+        """The number of values."""
+        return self.shape[0] * self.shape[1]
+
     def __getitem__(self, index):
         if isinstance(index, slice):
             part = np.asarray(self._source[index])

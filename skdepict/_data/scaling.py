@@ -142,7 +142,7 @@ def fit_scaling(rows, layout, input_range, processes):
         start, stop = input_range
         scale = (high - low) / (stop - start) or 1.0
         return Scaling(low - start * scale, scale, low, high, clips, constant)
-    shift = total / (len(rows) if layout.kind == "table" else math.prod(rows.shape))
+    shift = total / (len(rows) if layout.kind == "table" else rows.size)
     variance = _variance(rows, shift, processes)
     if not constant and variance < np.finfo(np.float64).tiny:
         raise ValueError(
@@ -203,7 +203,7 @@ def _variance(rows, shift, processes):
         lambda: sum(np.square(rows[part] - shift).sum() for part in parts)
     )
     squares = processes.sum(torch.tensor(squares, dtype=torch.float64))
-    return squares.item() / math.prod(rows.shape)
+    return squares.item() / rows.size
 
 
 def _range_to_keep(lows, highs):
