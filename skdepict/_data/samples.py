@@ -119,11 +119,9 @@ class Samples:
 
     def rows(self):
         """All samples as flat scaled rows, an ndarray (n_samples, n_features)."""
-        parts = [
-            self.batch(part).cpu().numpy()
-            for part in parts_of(self._rows, slice(0, len(self)))
-        ]
-        return np.concatenate(parts).reshape(len(self), -1)
+        parts = parts_of(self._rows, slice(0, len(self)))
+        rows = [self.batch(part).cpu().numpy() for part in parts]
+        return np.concatenate(rows).reshape(len(self), -1)
 
     def _arrange(self, rows):
         if not self._bytes:

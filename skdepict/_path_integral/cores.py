@@ -250,10 +250,8 @@ def _spread(links, labels):
     """
     labels = labels.copy()
     rounds = np.zeros(len(labels), dtype=np.intp)
-    n_round = 0
     while (left := np.flatnonzero(labels < 0)).size:
-        n_round += 1
-        rounds[left] = n_round
+        rounds[left] += 1
         votes = (links[left] @ membership(labels).T).tocsr()
         reached = votes.max(axis=1).toarray().ravel() > 0
         if not reached.any():

@@ -165,13 +165,9 @@ class _Sums:
     def bound(self, a, b):
         """An upper bound of the affinity."""
         there, back = self.squares[a][b], self.squares[b][a]
-        slack = self._slack
-        return self._factor * (
-            (self.shared[a][b] + slack * math.sqrt(there.real * there.imag))
-            / self.sizes[a] ** 2
-            + (self.shared[b][a] + slack * math.sqrt(back.real * back.imag))
-            / self.sizes[b] ** 2
-        )
+        of_a = self.shared[a][b] + self._slack * math.sqrt(there.real * there.imag)
+        of_b = self.shared[b][a] + self._slack * math.sqrt(back.real * back.imag)
+        return self._factor * (of_a / self.sizes[a] ** 2 + of_b / self.sizes[b] ** 2)
 
     def absorb(self, a, b):
         """Add group b to group a.
