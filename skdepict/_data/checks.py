@@ -5,10 +5,11 @@ parts; of everything else it says what came and what to do. Checks of values (nu
 finite, how many) are left to scikit-learn.
 """
 
-import datetime
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import date, time, timedelta
 from typing import Any
 
 import narwhals.stable.v1 as nw
@@ -33,18 +34,13 @@ DATES = (
     "the hour of the day, or leave them out."
 )
 MISSING = "Fill these values, for example by sklearn.impute.SimpleImputer, or drop them"
-ONE_SIZE = (
-    "All have to be of one size: resize images (PIL.Image.Image.resize, or "
-    "skdepict.datasets.load_image_folder for files), cut or pad series."
-)
 RECORDS = (
     "Its rows are records. Pass a table of numbers, for example by "
     "numpy.lib.recfunctions.structured_to_unstructured."
 )
 # For kinds of numpy's types.
 ADVICE = {"m": DATES, "M": DATES, "V": RECORDS}
-TIMES: tuple[type, ...] = (datetime.date, datetime.time, datetime.timedelta)
-TIMES += (np.datetime64, np.timedelta64)
+TIMES = (date, time, timedelta, np.datetime64, np.timedelta64)
 # How many names an error lists.
 MAX_NAMED = 5
 
@@ -84,7 +80,13 @@ def as_samples(X, name="X"):
     if not isinstance(X, np.ndarray):
         return _checked_table(X, name)
     if isinstance(X, np.ma.MaskedArray):
-        X = _without_mask(X, name)
+        n_masked = int(np.ma.count_masked(X))
+        if n_masked:
+            raise ValueError(
+                f"{name} is a masked array in which {n_masked} values are missing. "
+                f"{MISSING}; X.filled(value) puts one value in all places."
+            )
+        X = X.data
     _check_dtype(X, name)
     return X
 
@@ -143,64 +145,45 @@ def _package_of(X):
     return type(X).__module__.partition(".")[0]
 
 
-# What holds samples, but not as rows that can be asked for by number: how to tell it,
-# and what errors say.
-REFUSED: tuple[tuple[Callable[[Any], bool], str], ...] = (
-    (
-        lambda X: is_instance(X, "torch.utils.data", "DataLoader"),
-        "a DataLoader, of which samples cannot be asked for by number. Pass its "
-        "dataset: loader.dataset.",
-    ),
-    (
-        lambda X: (
-            isinstance(X, (set, frozenset, bytes, bytearray))
-            or (is_instance(X, "torch.nn", "Module") and not is_dataset(X))
-        ),
-        "of type {kind}; expected an array of samples.",
-    ),
-    (
-        lambda X: isinstance(X, Iterator) and not is_dataset(X),
-        "a {kind}, which can be read only once. Pass np.stack(list(X)).",
-    ),
-    (
-        lambda X: isinstance(X, np.lib.npyio.NpzFile),
-        "an .npz file with the arrays {names}. Pass one of them: file[name].",
-    ),
-    (
-        lambda X: _package_of(X) in ("h5py", "zarr") and not hasattr(X, "shape"),
-        "a {kind} of {package}, which holds several arrays. Pass one of them: X[name].",
-    ),
-    (
-        lambda X: _package_of(X) == "xarray" and isinstance(X, Mapping),
-        "a {kind} of xarray, which holds several arrays. Pass one of them: "
-        "X[variable].",
-    ),
-    (
-        lambda X: isinstance(X, Mapping) and not is_dataset(X),
-        "a {kind} with the entries {names}. Pass the one that holds the samples, or "
-        "pandas.DataFrame(X) where the entries are columns.",
-    ),
-    (
-        lambda X: _package_of(X) == "PIL",
-        "one image. Pass several, as a list or as an array of shape (n_samples, "
-        "height, width).",
-    ),
-)
-
-
 def _refuse_by_type(X, name):
-    for is_of_type, message in REFUSED:
-        if is_of_type(X):
-            keys = list(X)[:MAX_NAMED] if isinstance(X, Mapping) else ()
-            names = ", ".join(map(repr, keys))
-            kind, package = type(X).__name__, _package_of(X)
-            message = message.format(kind=kind, package=package, names=names)
-            raise TypeError(f"{name} is {message}")
+    """Refuse what holds samples, but not as rows that can be asked for by number."""
+    if is_dataset(X):
+        return
+    kind, package, refused = type(X).__name__, _package_of(X), ""
+    keys = list(X)[:MAX_NAMED] if isinstance(X, Mapping) else []
+    entries = ", ".join(map(repr, keys))
+    is_module = is_instance(X, "torch.nn", "Module")
+    if is_instance(X, "torch.utils.data", "DataLoader"):
+        refused = (
+            "a DataLoader, of which samples cannot be asked for by number. Pass its "
+            "dataset: loader.dataset."
+        )
+    elif isinstance(X, (set, frozenset, bytes, bytearray)) or is_module:
+        refused = f"of type {kind}; expected an array of samples."
+    elif isinstance(X, Iterator):
+        refused = f"a {kind}, which can be read only once. Pass np.stack(list(X))."
+    elif isinstance(X, np.lib.npyio.NpzFile):
+        refused = f"an .npz file with the arrays {entries}. Pass one: file[name]."
+    elif package in ("h5py", "zarr", "xarray") and not hasattr(X, "shape"):
+        key = "variable" if package == "xarray" else "name"
+        refused = f"a {kind} of {package}, with several arrays. Pass one: X[{key}]."
+    elif isinstance(X, Mapping):
+        refused = (
+            f"a {kind} with the entries {entries}. Pass the one that holds the "
+            "samples, or pandas.DataFrame(X) where the entries are columns."
+        )
+    elif package == "PIL":
+        refused = (
+            "one image. Pass several, as a list or as an array of shape (n_samples, "
+            "height, width)."
+        )
+    if refused:
+        raise TypeError(f"{name} is {refused}")
     shape = getattr(X, "shape", None)
     if isinstance(shape, tuple) and any(side != side for side in shape):
         raise ValueError(
-            f"{name} is a {type(X).__name__} of shape {shape}, whose length is not "
-            "known. Call X.compute_chunk_sizes() first."
+            f"{name} is a {kind} of shape {shape}, whose length is not known. Call "
+            "X.compute_chunk_sizes() first."
         )
 
 
@@ -221,7 +204,13 @@ def _array_of_list(X, name):
     if not X:
         return np.asarray(X)
     if all(isinstance(item, (str, os.PathLike)) for item in X):
-        _refuse_texts(X, name)
+        if all(len(os.fspath(item)) == 1 for item in X):
+            raise ValueError(
+                f"{name} is a list of single letters, which is what a path becomes "
+                "that is passed to a search or a cross-validation: they take samples "
+                "apart. Open the file there: np.load(path, mmap_mode='r')."
+            )
+        _refuse_texts(X[0], name)
     first: Any = X[0][0] if isinstance(X[0], tuple) and X[0] else None
     if (is_tensor(first) or isinstance(first, np.ndarray)) and first.ndim:
         # What is taken of a dataset of samples with their classes.
@@ -246,17 +235,11 @@ def _array_of_list(X, name):
         return np.asarray(X, dtype=object)
 
 
-def _refuse_texts(X, name):
-    first = os.fspath(X[0])
-    if all(len(os.fspath(item)) == 1 for item in X):
-        raise ValueError(
-            f"{name} is a list of single letters, which is what a path becomes that is "
-            "passed to a search or a cross-validation: they take samples apart. Open "
-            "the file there: np.load(path, mmap_mode='r')."
-        )
+def _refuse_texts(example, name):
     raise ValueError(
-        f"{name} holds strings, such as {first!r}, but numbers are needed. If they are "
-        f"names of files: {IMAGES} Otherwise: {ENCODE}"
+        f"{name} holds strings, such as {str(os.fspath(example))!r:.80} (could not "
+        f"convert string to float), but numbers are needed. {ENCODE} If they are names "
+        f"of files: {IMAGES}"
     )
 
 
@@ -265,18 +248,10 @@ def _check_one_size(items, name):
     if len(shapes) > 1:
         raise ValueError(
             f"{name} has samples of different sizes, such as {shapes[0]} and "
-            f"{shapes[1]}. {ONE_SIZE}"
+            f"{shapes[1]}. All have to be of one size: resize images (PIL.Image.Image."
+            "resize, or skdepict.datasets.load_image_folder for files), cut or pad "
+            "series."
         )
-
-
-def _without_mask(X, name):
-    n_masked = int(np.ma.count_masked(X))
-    if n_masked:
-        raise ValueError(
-            f"{name} is a masked array in which {n_masked} values are missing. "
-            f"{MISSING}; X.filled(value) puts one value in all places."
-        )
-    return X.data
 
 
 def _check_dtype(X, name):
@@ -297,12 +272,8 @@ def _check_cells(cells, name):
         if isinstance(cell, (str, bytes, os.PathLike)):
             try:
                 float(cell)  # type: ignore[arg-type]
-            except (ValueError, TypeError) as error:
-                raise ValueError(
-                    f"{name} holds strings, such as {str(os.fspath(cell))!r:.40} "
-                    "(could not convert string to float), but numbers are needed. "
-                    f"{ENCODE} If they are names of files: {IMAGES}"
-                ) from error
+            except (ValueError, TypeError):
+                _refuse_texts(cell, name)
         elif isinstance(cell, TIMES):
             raise ValueError(
                 f"{name} holds dates or durations, such as {cell!r}. {DATES}"
@@ -346,30 +317,25 @@ def _checked_table(X, name):
 
 def _check_columns(frame, name):
     """Refuse columns that hold no numbers, by their names."""
-    dates, texts, lists = [], [], []
+    refused = defaultdict(list)
     # One by one: names may be numbers.
     for series in frame.iter_columns():
         column, dtype = series.name, series.dtype
         if dtype.is_temporal():
-            dates.append(column)
+            refused[f"dates or durations. {DATES}"].append(column)
         elif dtype.is_nested():
-            lists.append(column)
+            refused[f"arrays or lists in their cells. {STACK}"].append(column)
         elif not dtype.is_numeric() and dtype != nw.Boolean:
             cells = np.asarray(series.to_native(), dtype=object).tolist()
             if any(isinstance(cell, str) for cell in cells):
-                texts.append(column)
+                refused[f"strings. {ENCODE} {IMAGES}"].append(column)
             else:
                 _check_cells(cells, f"column {column!r} of {name}")
-    for found, what, advice in (
-        (dates, "dates or durations", DATES),
-        (texts, "strings", f"{ENCODE} {IMAGES}"),
-        (lists, "arrays or lists in their cells", STACK),
-    ):
-        if found:
-            names = ", ".join(map(repr, found[:MAX_NAMED]))
-            names += ", ..." * (len(found) > MAX_NAMED)
-            verb = "column {} holds" if len(found) == 1 else "columns {} hold"
-            raise ValueError(f"{name}: {verb.format(names)} {what}. {advice}")
+    for what, found in refused.items():
+        names = ", ".join(map(repr, found[:MAX_NAMED]))
+        names += ", ..." * (len(found) > MAX_NAMED)
+        have = "column {} holds" if len(found) == 1 else "columns {} hold"
+        raise ValueError(f"{name}: {have.format(names)} {what}")
 
 
 def _dense_columns(X):

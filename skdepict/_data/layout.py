@@ -36,15 +36,14 @@ class Layout:
 
     def arrange(self, X):
         """View flat rows, or arrays in the user's layout, in the networks' layout."""
-        if self.kind == "image" and self.channels_last:
-            channels, height, width = self.shape
-            X = X.reshape(len(X), height, width, channels)
-            return np.moveaxis(X, -1, 1)
+        if self.channels_last:
+            channels, *sides = self.shape
+            return np.moveaxis(X.reshape(len(X), *sides, channels), -1, 1)
         return X.reshape(len(X), *self.shape)
 
     def restore(self, samples):
         """The inverse of `arrange`, to flat rows."""
-        if self.kind == "image" and self.channels_last:
+        if self.channels_last:
             samples = np.moveaxis(samples, 1, -1)
         return samples.reshape(len(samples), -1)
 
@@ -109,15 +108,15 @@ def _given_image_layout(X_shape, image_shape):
             "height, width) or (height, width, n_channels), positive integers."
         )
     image_shape = tuple(int(side) for side in image_shape)
-    fits = math.prod(image_shape) == math.prod(X_shape[1:])
-    if len(X_shape) > 2:
-        given_axes = tuple(side for side in image_shape if side > 1)
-        fits = fits and given_axes == tuple(side for side in X_shape[1:] if side > 1)
-    if not fits:
+    n_values, n_asked = math.prod(X_shape[1:]), math.prod(image_shape)
+    sides, asked_sides = (
+        [side for side in shape if side > 1] for shape in (X_shape[1:], image_shape)
+    )
+    if n_values != n_asked or (len(X_shape) > 2 and sides != asked_sides):
         raise ValueError(
             f"image_shape={image_shape} does not fit X of shape {X_shape}: a sample "
-            f"has {math.prod(X_shape[1:])} values and image_shape asks for "
-            f"{math.prod(image_shape)}. Pass the shape of one image."
+            f"has {n_values} values and image_shape asks for {n_asked}. Pass the shape "
+            "of one image."
         )
     if len(image_shape) == 2:
         return Layout("image", (1, *image_shape))

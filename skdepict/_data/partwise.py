@@ -1,5 +1,6 @@
 """Samples that are read part by part: files, datasets and arrays that do not fit."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -26,10 +27,9 @@ class PartwiseRows:
     def __init__(self, source):
         self._source = source
         self.sample_shape = tuple(source.shape[1:])
-        self.shape = (source.shape[0], int(np.prod(self.sample_shape)))
-        self.dtype = np.dtype(source.dtype)
-        if self.dtype not in KEPT_DTYPES:
-            self.dtype = np.dtype(np.float64)
+        self.shape = (source.shape[0], math.prod(self.sample_shape))
+        kept = source.dtype in KEPT_DTYPES
+        self.dtype = np.dtype(source.dtype if kept else np.float64)
 
     def __len__(self):
         return self.shape[0]
@@ -150,8 +150,5 @@ def _is_partwise(X):
     is_table = hasattr(X, "columns") or hasattr(X, "iloc")
     if is_table or sparse.issparse(X) or isinstance(X, np.generic):
         return False
-    return (
-        hasattr(X, "shape")
-        and hasattr(X, "__getitem__")
-        and isinstance(getattr(X, "dtype", None), np.dtype)
-    )
+    is_array = hasattr(X, "shape") and hasattr(X, "__getitem__")
+    return is_array and isinstance(getattr(X, "dtype", None), np.dtype)

@@ -61,22 +61,20 @@ def check_rows(estimator, X, expected_shape=None):
             estimator=estimator,
             input_name="X",
         )
-        sample_shape = array.shape[1:]
+        rows, sample_shape = array.reshape(len(array), -1), array.shape[1:]
     else:
         sample_shape = rows.sample_shape
+        if len(rows) < 1 + fitting:
+            raise ValueError(
+                f"Found {len(rows)} samples in X while a minimum of {1 + fitting} is "
+                f"required by {name}."
+            )
     if math.prod(sample_shape) == 0:
         raise ValueError(f"X has samples of shape {sample_shape}: they hold no values.")
     if not fitting and len(sample_shape) > 1 and sample_shape != expected_shape:
         raise ValueError(
             f"X has samples of shape {sample_shape}, but {name} was fitted to samples "
             f"of shape {expected_shape}. Pass samples of that shape, or flat rows."
-        )
-    if rows is None:
-        rows = array.reshape(len(array), -1)
-    elif len(rows) < 1 + fitting:
-        raise ValueError(
-            f"Found {len(rows)} samples in X while a minimum of {1 + fitting} is "
-            f"required by {name}."
         )
     # Feature names are read from X itself, the number of features from the shape.
     named = X if hasattr(X, "columns") else np.broadcast_to(np.float32(0), rows.shape)

@@ -34,14 +34,7 @@ class InputFormat:
 
     def warn_of_other_range(self, rows):
         """Say so where the range of flat rows is far outside of what training saw."""
-        parts = parts_of(rows, slice(0, len(rows)))
-        # Of what is read in parts, the first tells the units.
-        parts = parts[:1] if isinstance(rows, PartwiseRows) else parts
-        lows = [rows[part].min(axis=0) for part in parts]
-        highs = [rows[part].max(axis=0) for part in parts]
-        self.scaling.warn_of_other_range(
-            np.min(lows, axis=0), np.max(highs, axis=0), len(rows), self.layout.kind
-        )
+        self.scaling.warn_of_other_range(rows, self.layout.kind)
 
     def restore(self, samples):
         """The network's samples in the user's shape and units, float64."""
@@ -71,9 +64,9 @@ class Samples:
     def __init__(self, rows, input_format, device, share=None):
         share = slice(0, len(rows)) if share is None else share
         self._rows, self._format, self.device = rows, input_format, device
-        self._start, self._n_samples = share.start, share.stop - share.start
-        scaling = input_format.scaling
-        self._bytes = rows.dtype == np.uint8 and np.ndim(scaling.shift) == 0
+        self._numbers = range(share.start, share.stop)
+        scalar = np.ndim(input_format.scaling.shift) == 0
+        self._bytes = rows.dtype == np.uint8 and scalar
         self._stored = None
         if isinstance(rows, PartwiseRows):
             return
@@ -81,15 +74,14 @@ class Samples:
             # Not copied where it can be used as it is.
             stored = np.require(self._arrange(rows[share]), requirements=["C", "W"])
         else:
-            shape = (self._n_samples, *input_format.layout.shape)
-            stored = np.empty(shape, dtype=np.float32)
+            stored = np.empty((len(self), *input_format.layout.shape), np.float32)
             for part in parts_of(rows, share):
                 place = slice(part.start - share.start, part.stop - share.start)
                 stored[place] = self._arrange(rows[part])
         self._stored = torch.from_numpy(stored).to(device)
 
     def __len__(self):
-        return self._n_samples
+        return len(self._numbers)
 
     @property
     def n_features(self):
@@ -110,10 +102,10 @@ class Samples:
                 batch = batch.clone()
         else:
             if isinstance(index, slice):
-                start, stop, _ = index.indices(self._n_samples)
-                index = slice(start + self._start, stop + self._start)
+                numbers = self._numbers[index]
+                index = slice(numbers.start, numbers.stop)
             else:
-                index = index.numpy(force=True) + self._start
+                index = index.numpy(force=True) + self._numbers.start
             part = self._arrange(self._rows[index])
             batch = torch.from_numpy(np.require(part, requirements=["C", "W"]))
             batch = batch.to(self.device)
@@ -127,11 +119,9 @@ class Samples:
 
     def rows(self):
         """All samples as flat scaled rows, an ndarray (n_samples, n_features)."""
-        parts = [
-            self.batch(part).cpu().numpy()
-            for part in parts_of(self._rows, slice(0, self._n_samples))
-        ]
-        return np.concatenate(parts).reshape(len(self), -1)
+        parts = parts_of(self._rows, slice(0, len(self)))
+        rows = [self.batch(part).cpu().numpy() for part in parts]
+        return np.concatenate(rows).reshape(len(self), -1)
 
     def _arrange(self, rows):
         if not self._bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from skdepict._data.partwise import PartwiseRows
 from skdepict._data.rows import parts_of
 from skdepict._surroundings import warn
 
@@ -54,16 +55,19 @@ class Scaling:
             np.float32
         )
 
-    def warn_of_other_range(self, low, high, n_samples, kind):
+    def warn_of_other_range(self, rows, kind):
         """Say so where samples are far outside of what training saw.
 
         Parameters
         ----------
-        low, high : ndarray of shape (n_features,)
-            Their range.
-        n_samples : int
+        rows : ndarray or PartwiseRows of shape (n_samples, n_features)
+            The samples; of what is read in parts, the first part tells the units.
         kind : {"table", "image", "series"}
         """
+        parts = parts_of(rows, slice(0, len(rows)))
+        parts = parts[:1] if isinstance(rows, PartwiseRows) else parts
+        low = np.min([rows[part].min(axis=0) for part in parts], axis=0)
+        high = np.max([rows[part].max(axis=0) for part in parts], axis=0)
         if self.clips:
             low, high = (np.clip(end, self.low, self.high) for end in (low, high))
         span = np.maximum(np.subtract(self.high, self.low), self.scale)
@@ -72,7 +76,7 @@ class Scaling:
             span = np.subtract(self.high, self.low)
         far = (low < self.low - span) | (high > self.high + span)
         # One image alone may be dark.
-        if kind == "image" and n_samples >= LEAST_IMAGES:
+        if kind == "image" and len(rows) >= LEAST_IMAGES:
             far |= 0 < float(high) - float(low) < span / MUCH_NARROWER
         if np.isfinite(span).all() and np.any(far):
             column = int(np.argmax(far))
@@ -163,8 +167,7 @@ def _measure(rows, layout, processes):
     constant : bool
         Whether all samples are equal.
     """
-    share = processes.share(len(rows))
-    first = rows[:1]
+    share, first = processes.share(len(rows)), rows[:1]
     by_column = layout.kind == "table"
     axis = 0 if by_column else 1
 
@@ -195,11 +198,9 @@ def _measure(rows, layout, processes):
 
 def _variance(rows, shift, processes):
     """The mean of the squares of all values less the shift."""
-    share = processes.share(len(rows))
+    parts = parts_of(rows, processes.share(len(rows)))
     squares = processes.each(
-        lambda: sum(
-            np.square(rows[part] - shift).sum() for part in parts_of(rows, share)
-        )
+        lambda: sum(np.square(rows[part] - shift).sum() for part in parts)
     )
     squares = processes.sum(torch.tensor(squares, dtype=torch.float64))
     return squares.item() / rows.size
@@ -216,44 +217,26 @@ def _range_to_keep(lows, highs):
     Returns
     -------
     low, high : float
-    clips : bool
-        Whether there are values beyond.
-    """
-    low, high = _range_of_most(lows, highs)
-    beyond = int(np.sum((lows < low) | (highs > high)))
-    if beyond:
-        warn(
-            f"{beyond} of {len(lows)} images have extreme values: X reaches from "
-            f"{lows.min():g} to {highs.max():g}, all other images from {low:g} to "
-            f"{high:g}. Values beyond that are clipped, or they would make all others "
-            "alike."
-        )
-    return low, high, beyond > 0
-
-
-def _range_of_most(lows, highs):
-    """The range of images, but for a few that reach far beyond it.
-
-    Parameters
-    ----------
-    lows, highs : ndarray of shape (n_images,)
-        The range of each image.
-
-    Returns
-    -------
-    low, high : float
         Those of all but one in a hundred images on either side, or but one where there
         are fewer, if all together reach so many times further that of 8 bits no 4 were
         left; otherwise the range of all.
+    clips : bool
+        Whether there are values beyond.
     """
-    low, high = float(lows.min()), float(highs.max())
-    n_images = len(lows)
-    if n_images < LEAST_IMAGES:
-        return low, high
-    n_extreme = max(1, n_images // 100)
+    lowest, highest = float(lows.min()), float(highs.max())
+    if len(lows) < LEAST_IMAGES:
+        return lowest, highest, False
+    n_extreme = max(1, len(lows) // 100)
     most_low = float(np.partition(lows, n_extreme)[n_extreme])
     most_high = float(np.partition(highs, -1 - n_extreme)[-1 - n_extreme])
-    for ends in ((low, most_high), (most_low, high), (most_low, most_high)):
-        if 0 < EXTREME * (ends[1] - ends[0]) < high - low:
-            return ends
-    return low, high
+    for low, high in ((lowest, most_high), (most_low, highest), (most_low, most_high)):
+        if 0 < EXTREME * (high - low) < highest - lowest:
+            beyond = int(np.sum((lows < low) | (highs > high)))
+            warn(
+                f"{beyond} of {len(lows)} images have extreme values: X reaches from "
+                f"{lowest:g} to {highest:g}, all other images from {low:g} to "
+                f"{high:g}. Values beyond that are clipped, or they would make all "
+                "others alike."
+            )
+            return low, high, True
+    return lowest, highest, False

@@ -67,10 +67,8 @@ class GroupSizes:
             at_first = np.sum(self._start >= min_size)
             n_large = np.cumsum(np.append(at_first, gained - lost))
             enough = np.flatnonzero(n_large >= n_clusters)
-            if len(enough):
-                return int(enough[-1]), min_size
-            if min_size <= 1:
-                return 0, min_size
+            if len(enough) or min_size <= 1:
+                return int(enough.max(initial=0)), min_size
             min_size /= 2
 
     def most_distinct(self, affinities, n_copies, affinity_of_copies):
@@ -252,10 +250,8 @@ def _spread(links, labels):
     """
     labels = labels.copy()
     rounds = np.zeros(len(labels), dtype=np.intp)
-    n_round = 0
     while (left := np.flatnonzero(labels < 0)).size:
-        n_round += 1
-        rounds[left] = n_round
+        rounds[left] += 1
         votes = (links[left] @ membership(labels).T).tocsr()
         reached = votes.max(axis=1).toarray().ravel() > 0
         if not reached.any():

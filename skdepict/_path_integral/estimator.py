@@ -196,11 +196,10 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         X = self._validate(X)
         copies = Copies.of_rows(X, self.metric)
         metric = self.metric
+        points = X if metric == "precomputed" else X[copies.first]
         if metric == "whitened":
-            components = WhitenedComponents().fit(X)
-            points, metric = components.transform(X[copies.first]), "euclidean"
-        else:
-            points = X if metric == "precomputed" else X[copies.first]
+            metric = "euclidean"
+            points = WhitenedComponents().fit(X).transform(points)
         tree = tree_of_neighbors(
             nearest_neighbors(points, self.n_neighbors, metric, self.n_jobs),
             copies,
@@ -216,15 +215,12 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         self.n_connected_components_ = tree.n_connected_components
         self.n_clusters_ = tree.n_clusters
         self.labels_ = cut_children(tree.children, tree.n_clusters)
-        if (
-            self.n_clusters is not None
-            and self.n_clusters < tree.n_connected_components
-        ):
+        n_parts = tree.n_connected_components
+        if self.n_clusters is not None and self.n_clusters < n_parts:
             warn(
                 f"The graph of {self.n_neighbors} nearest neighbours falls into "
-                f"{tree.n_connected_components} parts that no edge joins, more than "
-                f"n_clusters={self.n_clusters}. The closest parts were joined to get "
-                "there.",
+                f"{n_parts} parts that no edge joins, more than n_clusters="
+                f"{self.n_clusters}. The closest parts were joined to get there."
             )
         return self
 
@@ -271,11 +267,10 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
 
     def _validate(self, X):
         X = validated_rows(self, X)
-        n_samples, n_clusters = X.shape[0], self.n_clusters
-        if n_clusters is not None and n_samples < n_clusters:
+        if X.shape[0] < (self.n_clusters or 1):
             raise ValueError(
-                f"n_samples={n_samples} should be >= n_clusters={n_clusters}. Pass "
-                "more samples or ask for fewer clusters."
+                f"n_samples={X.shape[0]} should be >= n_clusters={self.n_clusters}. "
+                "Pass more samples or ask for fewer clusters."
             )
         if self.metric == "precomputed" and X.shape[0] != X.shape[1]:
             raise ValueError(

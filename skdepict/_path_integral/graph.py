@@ -121,16 +121,13 @@ def membership(labels):
         1 where a sample has a label.
     """
     samples = np.flatnonzero(labels >= 0)
-    return sparse.csr_array(
-        (np.ones(len(samples)), (labels[samples], samples)),
-        shape=(labels.max() + 1, len(labels)),
-    )
+    places, shape = (labels[samples], samples), (labels.max() + 1, len(labels))
+    return sparse.csr_array((np.ones(len(samples)), places), shape=shape)
 
 
 def edges_within(graph, labels):
     """The edges of a graph that join samples of the same label, a csr_array."""
     graph = graph.tocoo()
     same = labels[graph.row] == labels[graph.col]
-    return sparse.csr_array(
-        (graph.data[same], (graph.row[same], graph.col[same])), shape=graph.shape
-    )
+    ends = graph.row[same], graph.col[same]
+    return sparse.csr_array((graph.data[same], ends), shape=graph.shape)

@@ -26,7 +26,8 @@ needs longer walks only for the few pairs whose bounds reach the top.
 
 import math
 from collections import defaultdict
-from heapq import heapify, heappop, heappush, heapreplace
+from heapq import heapify, heappop, heappush
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -74,14 +75,13 @@ def merge_order(transitions, groups, z, max_dense_size=MAX_DENSE_SIZE):
     # Each pair has an entry that is not below its affinity: bounds that rise are pushed
     # again, others only fall and may wait. Where 0 is first no walk joins any two.
     while heap and heap[0][0] < 0:
-        negative, a, b, computed_for = heap[0]
+        negative, a, b, computed_for = heappop(heap)
         union = sizes[a] + sizes[b]
-        if not (sizes[a] and sizes[b]):
-            heappop(heap)
-        elif computed_for == union:
-            # Exact, and no other pair can have more.
-            heappop(heap)
-            # The longer dict stays, and the shorter one is added to it.
+        if sizes[a] == 0 or sizes[b] == 0:
+            continue
+        if computed_for == union:
+            # Exact, and no other pair can have more. The longer dict stays, and the
+            # shorter one is added to it.
             if len(sums.links[a]) < len(sums.links[b]):
                 a, b = b, a
             merges.append((a, b))
@@ -89,17 +89,15 @@ def merge_order(transitions, groups, z, max_dense_size=MAX_DENSE_SIZE):
             # Exact affinities with the two hold no more, and may rise.
             for c in exact_affinity.unite(a, b) | sums.absorb(a, b):
                 heappush(heap, (-sums.bound(a, c), min(a, c), max(a, c), 0))
-        else:
-            bound = sums.bound(a, b)
-            if computed_for or bound < -negative:
-                # One of the two has grown since.
-                heapreplace(heap, (-bound, a, b, 0))
-            elif bound > -negative or exact_affinity.is_kept(a, b):
-                # A bound that rose was pushed again when it did.
-                heappop(heap)
-            else:
-                affinity = exact_affinity(a, b, members[a], members[b])
-                heapreplace(heap, (-affinity, a, b, union))
+            continue
+        bound = sums.bound(a, b)
+        if computed_for or bound < -negative:
+            # One of the two has grown since.
+            heappush(heap, (-bound, a, b, 0))
+        elif bound == -negative and not exact_affinity.is_kept(a, b):
+            # Above it, the bound rose, and was pushed again when it did.
+            affinity = exact_affinity(a, b, members[a], members[b])
+            heappush(heap, (-affinity, a, b, union))
     return merges, affinities
 
 
@@ -135,8 +133,8 @@ class _Sums:
 
     def __init__(self, transitions, groups, z):
         # One object for each number, which saves memory and comparisons in the dicts.
-        self._numbers = list(range(len(groups)))
-        self._owner = self._shared_numbers(groups.tolist())
+        numbers = np.arange(len(groups)).astype(object)
+        self._owner = numbers[groups].tolist()
         members = membership(groups)
         parts = np.split(members.indices, members.indptr[1:-1])
         self.members: list = [part.tolist() for part in parts]
@@ -153,27 +151,23 @@ class _Sums:
         links = (out + 1j * (members @ transitions.T)).tocoo()
         links.data[groups[links.col] == links.row] = 0
         links.eliminate_zeros()
-        self.links = self._dicts(links.tocsr())
+        self.links = _dicts_of_rows(links.tocsr(), numbers)
         # An edge is a link of either group, so that each knows the other. The imaginary
         # part of a square is twice the product of the two parts.
         products = (links.data**2).imag / 2
         squares = links.data.real**2 + 1j * walks_from[links.col] * links.data.imag**2
-        ends = links.row, groups[links.col]
+        ends, shape = (links.row, groups[links.col]), (len(parts), len(parts))
         self.shared, self.squares = (
-            self._dicts(sparse.csr_array((values, ends), shape=(len(parts),) * 2))
+            _dicts_of_rows(sparse.csr_array((values, ends), shape=shape), numbers)
             for values in (products, squares)
         )
 
     def bound(self, a, b):
         """An upper bound of the affinity."""
         there, back = self.squares[a][b], self.squares[b][a]
-        slack = self._slack
-        return self._factor * (
-            (self.shared[a][b] + slack * math.sqrt(there.real * there.imag))
-            / self.sizes[a] ** 2
-            + (self.shared[b][a] + slack * math.sqrt(back.real * back.imag))
-            / self.sizes[b] ** 2
-        )
+        of_a = self.shared[a][b] + self._slack * math.sqrt(there.real * there.imag)
+        of_b = self.shared[b][a] + self._slack * math.sqrt(back.real * back.imag)
+        return self._factor * (of_a / self.sizes[a] ** 2 + of_b / self.sizes[b] ** 2)
 
     def absorb(self, a, b):
         """Add group b to group a.
@@ -220,16 +214,15 @@ class _Sums:
         self.members[b] = self.links[b] = shared[b] = squares[b] = None
         return {c for c, bound in before.items() if self.bound(a, c) > bound}
 
-    def _dicts(self, table):
-        """A dict {column: value} for each row."""
-        lists = table.tolil()
-        return [
-            dict(zip(self._shared_numbers(columns), values, strict=True))
-            for columns, values in zip(lists.rows, lists.data, strict=True)
-        ]
 
-    def _shared_numbers(self, numbers):
-        return [self._numbers[number] for number in numbers]
+def _dicts_of_rows(table, numbers):
+    """A dict {numbers[column]: value} for each row of a csr_array."""
+    table.sort_indices()
+    columns, values = numbers[table.indices].tolist(), table.data.tolist()
+    return [
+        dict(zip(columns[start:stop], values[start:stop], strict=True))
+        for start, stop in pairwise(table.indptr.tolist())
+    ]
 
 
 class _ExactAffinity:

@@ -135,10 +135,8 @@ def nearest_neighbor_forest(nearest, distances):
     pairs = np.column_stack([order, nearest[order]])
     trees = DisjointSet(range(n_samples))
     edges = pairs[[trees.merge(*pair) for pair in pairs.tolist()]]
-    graph = sparse.csr_array(
-        (np.ones(n_samples), nearest, np.arange(n_samples + 1)),
-        shape=(n_samples, n_samples),
-    )
+    weights, starts = np.ones(n_samples), np.arange(n_samples + 1)
+    graph = sparse.csr_array((weights, nearest, starts), shape=(n_samples, n_samples))
     return edges, connected_components(graph, directed=False)[1]
 
 
