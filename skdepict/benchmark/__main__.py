@@ -3,8 +3,6 @@
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from skdepict.benchmark import speed, study
 from skdepict.benchmark.data import load
 from skdepict.benchmark.methods import METHODS
@@ -51,57 +49,41 @@ def make_parser():
 
 def compare(arguments):
     """Compare methods on one file."""
-    _, n_clusters, has_classes = _look_at_data(arguments)
+    y = load(needed(arguments, "--data"), arguments.subset)[1]
+    if y is None and arguments.n_clusters is None:
+        raise ValueError(f"{arguments.data} has no y: give --n-clusters")
     methods = arguments.methods or DEFAULT_METHODS
     check_words(methods, METHODS, "methods")
     read = partial(load, arguments.data, arguments.subset)
+    name = f"{Path(arguments.data).name}, {arguments.subset}"
     tasks = {
-        (_name_of_data(arguments), method, seed): (read, METHODS[method], n_clusters)
+        (name, method, seed): (read, METHODS[method], arguments.n_clusters)
         for method in methods
         for seed in range(arguments.seeds or DEFAULT_SEEDS)
     }
     path = Path(f"{arguments.output}.csv")
     # Its rows may be of other data in a file of the same name.
     path.unlink(missing_ok=True)
-    scores = study.JUDGED if has_classes else study.UNJUDGED
+    scores = study.UNJUDGED if y is None else study.JUDGED
     rows = study.run_study(tasks, path, study.columns_of(scores))
     write_study(rows, arguments.output)
 
 
 def measure_speed(arguments):
-    """Measure the speed of DEPICTClustering."""
-    rows = speed.measure_speed(needed(arguments, "--data-dir"), arguments.sizes)
-    _collect(rows, speed.summarise_speed, speed.PHASE_SET, arguments.output)
+    """Measure the speed of DEPICTClustering, printing and writing rows as they come."""
+    path = Path(f"{arguments.output}.csv")
+    rows = []
+    measurements = speed.measure_speed(needed(arguments, "--data-dir"), arguments.sizes)
+    path.unlink(missing_ok=True)
+    for row in measurements:
+        rows.append(row)
+        study.append_row(path, row, tuple(row))
+        print(study.in_words(row), flush=True)
+    described = f"{speed.PHASE_SET}; {describe([describe_machine()])}"
+    write_table(speed.summarise_speed(rows), described, arguments.output)
 
 
 COMMANDS = {"compare": compare, "speed": measure_speed}
-
-
-def _look_at_data(arguments):
-    """The numbers of samples and clusters, and whether there are classes."""
-    X, y = load(needed(arguments, "--data"), arguments.subset)
-    n_clusters = arguments.n_clusters
-    if n_clusters is None:
-        if y is None:
-            raise ValueError(f"{arguments.data} has no y: give --n-clusters")
-        n_clusters = len(np.unique(y))
-    return len(X), n_clusters, y is not None
-
-
-def _name_of_data(arguments):
-    return f"{Path(arguments.data).name}, {arguments.subset}"
-
-
-def _collect(rows, summarise, name, output):
-    """Print and write rows as they come, then their summary."""
-    path = Path(f"{output}.csv")
-    path.unlink(missing_ok=True)
-    done = []
-    for row in rows:
-        done.append(row)
-        study.append_row(path, row, tuple(row))
-        print(study.in_words(row), flush=True)
-    write_table(summarise(done), f"{name}; {describe([describe_machine()])}", output)
 
 
 def main(argv=None):

@@ -57,8 +57,7 @@ def words(text):
 
 def check_words(chosen, known, kind):
     """Refuse names that are not known."""
-    unknown = set(chosen) - set(known)
-    if unknown:
+    if unknown := set(chosen) - set(known):
         raise ValueError(f"unknown {kind} {sorted(unknown)}; known: {list(known)}")
 
 

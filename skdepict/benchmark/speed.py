@@ -5,6 +5,7 @@ phases of a fit, and how the cost grows.
 """
 
 import time
+import timeit
 from collections import defaultdict
 from functools import partial
 
@@ -59,14 +60,12 @@ def measure_speed(data_dir, sizes):
     rows : iterator of dict
         With `COLUMNS`.
     """
-    missing = missing_files((PHASE_SET, GROWTH_SET), data_dir)
-    if missing:
+    if missing := missing_files((PHASE_SET, GROWTH_SET), data_dir):
         raise ValueError(f"--data-dir {data_dir} lacks {list(missing)}")
     read = partial(SETS[PHASE_SET].read, data_dir)
-    measurements = [ceilings, partial(phases, read)]
     read_all = partial(SETS[GROWTH_SET].read, data_dir)
-    measurements += [partial(growth_with_n, read_all, n) for n in sizes]
-    return measured(measurements)
+    growth = (partial(growth_with_n, read_all, n) for n in sizes)
+    return measured([ceilings, partial(phases, read), *growth])
 
 
 def measured(measurements):
@@ -92,12 +91,7 @@ def ceilings(matrix_side=2048, copied_bytes=2**28, repeats=7):
 
 
 def _best(function, repeats=7):
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return min(timeit.repeat(function, number=1, repeat=repeats))
 
 
 def phases(read, **parameters):

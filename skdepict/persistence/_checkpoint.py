@@ -195,8 +195,7 @@ class Checkpoints:
 
 def _digest(text, arrays):
     digest = hashlib.sha256(text.encode())
-    for name in sorted(arrays):
-        array = np.require(arrays[name], requirements="C")
+    for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(array.data.cast("B") if array.size else b"")
     return digest.hexdigest()

@@ -81,36 +81,29 @@ def fingerprint_of(value):
     -------
     fingerprint : str
     """
-    fingerprint = _Fingerprint()
-    fingerprint.add(value)
-    return fingerprint.digest.hexdigest()
+    digest = hashlib.sha256()
+    _add(value, digest, {})
+    return digest.hexdigest()
 
 
-class _Fingerprint:
-    def __init__(self):
-        self.digest = hashlib.sha256()
-        # With the objects: those made on the way must not share an address.
-        self._seen = {}
-
-    def add(self, value):
-        """Add a value, and everything that it is made of."""
-        if isinstance(value, np.generic):
-            value = value.item() if value.dtype.kind in "buifcSU" else np.asarray(value)
-        if isinstance(value, PLAIN):
-            self._write(f"{type(value).__name__} {value!r}")
-            return
-        if id(value) in self._seen:
-            self._write(f"again {self._seen[id(value)][0]}")
-            return
-        self._seen[id(value)] = (len(self._seen), value)
+def _add(value, digest, seen):
+    """Add a value to a digest, and everything that it is made of."""
+    if isinstance(value, np.generic):
+        value = value.item() if value.dtype.kind in "buifcSU" else np.asarray(value)
+    parts = []
+    if isinstance(value, PLAIN):
+        text = f"{type(value).__name__} {value!r}"
+    elif id(value) in seen:
+        text = f"again {seen[id(value)][0]}"
+    else:
+        # With the object: those made on the way must not share an address.
+        seen[id(value)] = (len(seen), value)
         parts = _parts_of(value)
-        self._write(f"{_name_of(type(value))} of {len(parts)} parts")
-        for part in parts:
-            self.add(part)
-
-    def _write(self, text):
-        encoded = text.encode("utf-8", "surrogatepass")
-        self.digest.update(len(encoded).to_bytes(8, "little") + encoded)
+        text = f"{_name_of(type(value))} of {len(parts)} parts"
+    encoded = text.encode("utf-8", "surrogatepass")
+    digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    for part in parts:
+        _add(part, digest, seen)
 
 
 def _parts_of(value):

@@ -33,11 +33,7 @@ FORMER |= {"affine_noise", "elastic_noise"}
 RANGE = ("shift", "low", "high")
 ARRAYS = ("labels_", "embedding_", "cluster_centers_")
 VALUES = (
-    "n_clusters_",
-    "n_iter_",
-    "n_rounds_",
-    "best_round_",
-    "converged_",
+    *("n_clusters_", "n_iter_", "n_rounds_", "best_round_", "converged_"),
     "history_",
 )
 MAX_DIMENSION = 2**31
@@ -184,16 +180,7 @@ def _restore(content, arrays, network, estimator_class):
     model._validate_params()
     model._input_format = _restore_input_format(content, arrays)
     _restore_attributes(model, content, arrays)
-    embedding_dim, n_clusters = _shape([content["embedding_dim"], model.n_clusters_])
-    state = {
-        name.removeprefix("network "): torch.from_numpy(array)
-        for name, array in arrays.items()
-        if name.startswith("network ")
-    }
-    layout = model._input_format.layout
-    model.network_ = _restore_network(
-        model.network, layout, embedding_dim, n_clusters, state
-    )
+    model.network_ = _restore_network(model, content["embedding_dim"], arrays)
     return model
 
 
@@ -268,7 +255,14 @@ def _restore_attributes(model, content, arrays):
         raise ValueError("history_ is no list of epochs")
 
 
-def _restore_network(network, layout, embedding_dim, n_clusters, state):
+def _restore_network(model, embedding_dim, arrays):
+    network, layout = model.network, model._input_format.layout
+    embedding_dim, n_clusters = _shape([embedding_dim, model.n_clusters_])
+    state = {
+        name.removeprefix("network "): torch.from_numpy(array)
+        for name, array in arrays.items()
+        if name.startswith("network ")
+    }
     if state["assignment.weight"].shape != (n_clusters, embedding_dim):
         raise ValueError("the shapes of the softmax layer disagree")
     if not isinstance(network, str):

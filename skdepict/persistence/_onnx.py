@@ -4,7 +4,6 @@ import copy
 import logging
 import warnings
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -62,9 +61,6 @@ def export_onnx(model, path):
         raise ImportError(
             'export_onnx needs onnx and onnxscript: pip install "skdepict[onnx]".'
         ) from error
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to write {path} to.")
     network = copy.deepcopy(model.network_).cpu()
     served = ServedModel(network, model._input_format).eval()
     # Any number of samples but 0 and 1, which the exporter takes for constants.
