@@ -98,12 +98,11 @@ def load_image_folder(
                 deep[len(read)] = image
             else:
                 images[len(read)] = image
+            read.append(name)
         except UnidentifiedImageError:
             failed.append(f"{name} (no image that Pillow knows)")
         except Exception as error:  # Pillow's many readers raise anything on damage
             failed.append(f"{name} ({error or type(error).__name__})")
-        else:
-            read.append(name)
     message = f"{len(failed)} of {len(names)} files could not be read as images: "
     message += "; ".join(failed[:MAX_NAMED]) + "; ..." * (len(failed) > MAX_NAMED)
     if not read:
@@ -117,8 +116,7 @@ def load_image_folder(
         n_bits = max(8, int(max(image.max() for image in deep.values())).bit_length())
         for place, image in deep.items():
             scaled = image.astype(np.uint32) * 255 // (2**n_bits - 1)
-            eight_bits = scaled.astype(np.uint8)
-            images[place] = eight_bits if len(shape) == 2 else eight_bits[..., None]
+            images[place] = scaled if len(shape) == 2 else scaled[..., None]
     return Bunch(images=images[: len(read)], filenames=np.array(read))
 
 

@@ -16,11 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.metrics.cluster import contingency_matrix
-from sklearn.utils import (
-    _safe_indexing,
-    check_array,
-    check_random_state,
-)
+from sklearn.utils import _safe_indexing, check_array, check_random_state
 from sklearn.utils.validation import _num_samples
 
 from skdepict._data.checks import as_samples, is_tensor

@@ -12,7 +12,8 @@ import base64
 import io
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from string import Template
@@ -26,6 +27,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
+from skdepict import plotting
 from skdepict._data.hints import RandomStateLike, SamplesLike
 from skdepict._data.rows import check_rows
 from skdepict._data.samples import InputFormat
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
 N_SHOWN = 12  # samples of each cluster, most and least certain each
 SURE = 0.9
-MAX_POINTS = 3000
 # Sprites of more pixels on a side are not shown by every browser.
 MAX_SPRITE_SIDE = 8192
 MAX_THUMBNAIL_SIDE = 64
@@ -50,7 +51,7 @@ def make_report(
     model: DEPICTClustering,
     X: SamplesLike,
     *,
-    max_points: int = MAX_POINTS,
+    max_points: int = 3000,
     random_state: RandomStateLike = 0,
 ) -> str:
     """Describe what a model makes of samples in one HTML page.
@@ -108,14 +109,12 @@ def make_report(
     probabilities = assign(model.network_, torch.from_numpy(embedding))
     certainty, labels = (part.numpy() for part in probabilities.max(dim=1))
     thumbnails = _Thumbnails(model._input_format, rows)
+    found = _Found(model, embedding, labels, certainty, thumbnails)
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        facts=_facts(model, labels, certainty),
-        clusters=_clusters(model, labels, certainty, thumbnails),
-        map=_map(
-            *(embedding, labels, certainty, model.n_clusters_),
-            *(thumbnails, max_points, random_state),
-        ),
-        sizes=_figure(lambda figure: _draw_sizes(model, labels, figure), (7, 2.6)),
+        facts=_facts(found),
+        clusters=_clusters(found),
+        map=_map(found, max_points, random_state),
+        sizes=_sizes(found),
         losses=_losses(model),
         parameters=_table(sorted(model.get_params(deep=False).items())),
     )
@@ -153,12 +152,22 @@ class _Thumbnails:
         if self._format.layout.kind == "series":
             return np.stack([_curves(sample) for sample in shares])
         step = math.ceil(max(samples.shape[2:]) / MAX_THUMBNAIL_SIDE)
-        pixels: NDArray[np.uint8] = np.rint(255 * shares[:, :, ::step, ::step]).astype(
-            np.uint8
-        )
+        levels = np.rint(255 * shares[:, :, ::step, ::step])
+        pixels: NDArray[np.uint8] = levels.astype(np.uint8)
         if pixels.shape[1] in (3, 4):
             return np.moveaxis(pixels[:, :3], 1, -1)
         return pixels[:, 0]
+
+
+@dataclass
+class _Found:
+    """What a model has made of samples, and their pictures."""
+
+    model: DEPICTClustering
+    embedding: NDArray[Any]
+    labels: NDArray[Any]
+    certainty: NDArray[Any]
+    thumbnails: _Thumbnails
 
 
 def _curves(channels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -184,82 +193,66 @@ def _png(pixels: NDArray[np.uint8]) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _facts(
-    model: DEPICTClustering, labels: NDArray[Any], certainty: NDArray[Any]
-) -> str:
-    facts = [
-        ("samples", f"{len(labels):,}"),
-        ("clusters", f"{len(np.unique(labels))} of {model.n_clusters_}"),
-        (f"surer than {SURE:.0%}", f"{np.mean(certainty > SURE):.1%}"),
-        ("epochs", f"{len(model.history_)}"),
-        ("converged", "yes" if model.converged_ else "no"),
-    ]
+def _facts(found: _Found) -> str:
+    model, certainty = found.model, found.certainty
+    facts = {
+        "samples": f"{len(certainty):,}",
+        "clusters": f"{len(np.unique(found.labels))} of {model.n_clusters_}",
+        f"surer than {SURE:.0%}": f"{np.mean(certainty > SURE):.1%}",
+        "epochs": f"{len(model.history_)}",
+        "converged": "yes" if model.converged_ else "no",
+    }
     return "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
-        for name, value in facts
+        f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items()
     )
 
 
-def _clusters(
-    model: DEPICTClustering,
-    labels: NDArray[Any],
-    certainty: NDArray[Any],
-    thumbnails: _Thumbnails,
-) -> str:
+def _clusters(found: _Found) -> str:
     """A table with the samples of each cluster."""
     lines = []
-    for cluster in range(model.n_clusters_):
-        members = np.flatnonzero(labels == cluster)
-        members = members[np.argsort(-certainty[members], kind="stable")]
+    for cluster in range(found.model.n_clusters_):
+        members = np.flatnonzero(found.labels == cluster)
+        certainty = found.certainty[members]
+        members = members[np.argsort(-certainty, kind="stable")]
         most, least = members[:N_SHOWN], members[N_SHOWN:][-N_SHOWN:][::-1]
-        sure = f"{np.mean(certainty[members] > SURE):.0%}" if len(members) else ""
-        cells = [
-            "".join(_samples(part, certainty, thumbnails)) or "none"
-            for part in (most, least)
-        ]
-        lines.append(
-            f'<tr><th scope="row">{cluster}</th><td>{len(members):,}</td>'
-            f"<td>{sure}</td><td>{cells[0]}</td><td>{cells[1]}</td></tr>"
-        )
+        sure = f"{np.mean(certainty > SURE):.0%}" if len(members) else ""
+        samples = [_samples(found, part) for part in (most, least)]
+        cells = (f"{len(members):,}", sure, *samples)
+        columns = "".join(f"<td>{cell}</td>" for cell in cells)
+        lines.append(f'<tr><th scope="row">{cluster}</th>{columns}</tr>')
     return "\n".join(lines)
 
 
-def _samples(
-    index: NDArray[Any], certainty: NDArray[Any], thumbnails: _Thumbnails
-) -> Iterator[str]:
+def _samples(found: _Found, index: NDArray[Any]) -> str:
+    """Pictures of samples, or their numbers."""
     if len(index) == 0:
-        return
-    pictures = thumbnails.draw(index) if thumbnails.exist else None
-    for place, sample in enumerate(index):
-        title = f"sample {sample}, probability {certainty[sample]:.3f}"
-        if pictures is None:
-            yield f'<span class="row" title="{title}">{sample}</span> '
-        else:
-            yield f'<img src="{_png(pictures[place])}" title="{title}" alt="{title}">'
+        return "none"
+    titles = [f"sample {i}, probability {found.certainty[i]:.3f}" for i in index]
+    if not found.thumbnails.exist:
+        return "".join(
+            f'<span class="row" title="{title}">{sample}</span> '
+            for sample, title in zip(index, titles, strict=True)
+        )
+    return "".join(
+        f'<img src="{_png(picture)}" title="{title}" alt="{title}">'
+        for picture, title in zip(found.thumbnails.draw(index), titles, strict=True)
+    )
 
 
-def _map(
-    embedding: NDArray[Any],
-    labels: NDArray[Any],
-    certainty: NDArray[Any],
-    n_clusters: int,
-    thumbnails: _Thumbnails,
-    max_points: int,
-    random_state: RandomStateLike,
-) -> str:
+def _map(found: _Found, max_points: int, random_state: RandomStateLike) -> str:
     """The points of the map, and their pictures in one image, as JSON."""
-    from skdepict.plotting import EmbeddingDisplay
-
     generator = check_random_state(random_state)
+    labels, thumbnails = found.labels, found.thumbnails
     index = np.arange(len(labels))
     if len(index) > max_points:
         index = np.sort(generator.choice(len(index), max_points, replace=False))
+    n_clusters = found.model.n_clusters_
     content: dict[str, Any] = {"points": [], "sprite": None, "n_clusters": n_clusters}
-    if len(index) > 2 and embedding.shape[1] > 1:
+    if len(index) > 2 and found.embedding.shape[1] > 1:
         from matplotlib.figure import Figure
 
-        display = EmbeddingDisplay.from_predictions(
-            embedding[index],
+        display = plotting.EmbeddingDisplay.from_predictions(
+            found.embedding[index],
             labels[index],
             max_samples=len(index),
             random_state=generator,
@@ -270,7 +263,8 @@ def _map(
         content["points"] = [
             [round(float(x), 4), round(float(y), 4), int(label), round(float(p), 3), n]
             for (x, y), label, p, n in zip(
-                *(points, labels[index], certainty[index], index.tolist()), strict=True
+                *(points, labels[index], found.certainty[index], index.tolist()),
+                strict=True,
             )
         ]
         if thumbnails.exist and thumbnails.fit_into_one(len(index)):
@@ -293,26 +287,20 @@ def _sprite(pictures: NDArray[np.uint8]) -> dict[str, Any]:
     return {"sprite": _png(sprite), "columns": n_columns, "size": [width, height]}
 
 
-def _draw_sizes(model: DEPICTClustering, labels: NDArray[Any], figure: Figure) -> None:
-    from skdepict.plotting import ClusterSizesDisplay
-
-    ClusterSizesDisplay.from_predictions(
-        labels,
-        prior=model.prior,
-        n_clusters=model.n_clusters_,
-        ax=figure.subplots(),
+def _sizes(found: _Found) -> str:
+    prior, n_clusters = found.model.prior, found.model.n_clusters_
+    return _figure(
+        lambda figure: plotting.ClusterSizesDisplay.from_predictions(
+            found.labels, prior=prior, n_clusters=n_clusters, ax=figure.subplots()
+        ),
+        (7, 2.6),
     )
 
 
 def _losses(model: DEPICTClustering) -> str:
-    from skdepict.plotting import TrainingHistoryDisplay
-
     if not any(record.get("loss") for record in model.history_):
         return "<p>Nothing was trained: no epochs, or one cluster.</p>"
-    return _figure(
-        lambda figure: TrainingHistoryDisplay(model.history_).plot(figure=figure),
-        (7, 5.5),
-    )
+    return _figure(plotting.TrainingHistoryDisplay(model.history_).plot, (7, 5.5))
 
 
 def _figure(draw: Callable[[Figure], object], size: tuple[float, float]) -> str:

@@ -69,34 +69,17 @@ def strided_autoencoder(
     encoder: list[nn.Module] = []
     decoder: list[nn.Module] = []
     while len(encoder) < 2 or max(sides) > LARGEST_LAST_MAP:
-        kernels, strides, paddings, outputs = zip(
-            *map(strided_layer, sides), strict=True
-        )
-        geometry: dict[str, Any] = {
-            "kernel_size": kernels,
-            "stride": strides,
-            "padding": paddings,
-        }
-        encoder.append(
-            nn.Sequential(
-                convolution(channels, N_MAPS, **geometry),
-                nn.LeakyReLU(0.01, inplace=True),
-            )
-        )
-        decoder.append(
-            nn.Sequential(
-                transposed(N_MAPS, channels, **geometry),
-                nn.LeakyReLU(0.01, inplace=True) if decoder else output,
-            )
-        )
+        # Kernels, strides and paddings: in the order that convolutions take them.
+        *geometry, outputs = zip(*map(strided_layer, sides), strict=True)
+        down = convolution(channels, N_MAPS, *geometry)
+        encoder.append(nn.Sequential(down, nn.LeakyReLU(0.01, inplace=True)))
+        up = transposed(N_MAPS, channels, *geometry)
+        last = nn.LeakyReLU(0.01, inplace=True) if decoder else output
+        decoder.append(nn.Sequential(up, last))
         channels, sides = N_MAPS, list(outputs)
     n_units = channels * math.prod(sides)
     encoder.append(
-        nn.Sequential(
-            FlattenPositions(),
-            nn.Linear(n_units, embedding_dim),
-            nn.Tanh(),
-        )
+        nn.Sequential(FlattenPositions(), nn.Linear(n_units, embedding_dim), nn.Tanh())
     )
     decoder.append(
         nn.Sequential(

@@ -46,15 +46,11 @@ def resolve_device(name, fit_something):
         raise ValueError(
             f"device={name!r} is not a device that torch knows. {advice}"
         ) from error
-    if device.type == "cpu":
-        available = True
-    elif device.type == "cuda":
-        available = (device.index or 0) < torch.cuda.device_count()
-    elif device.type == "mps":
-        available = torch.backends.mps.is_available()
-    else:
+    if device.type not in ("cpu", "cuda", "mps"):
         raise ValueError(f"device={name!r} is not supported. {advice}")
-    if not available:
+    no_gpu = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    no_mps = device.type == "mps" and not torch.backends.mps.is_available()
+    if no_gpu or no_mps:
         raise ValueError(
             f"device={name!r} was asked for, but torch finds no such device on this "
             f"machine. {advice}"
@@ -149,5 +145,5 @@ def warn_of_memory(consequence, results="Results stay the same"):
     """Say that the device had too little memory, and what is done about it."""
     warn(
         f"The device is out of memory: from now on {consequence}. {results}; it takes "
-        "longer.",
+        "longer."
     )

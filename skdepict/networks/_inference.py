@@ -87,12 +87,9 @@ def assign_all(model, samples):
 
     Only a batch of them is embedded at any time.
     """
-    n_clusters = model.assignment.out_features
-    probabilities = torch.empty(
-        (len(samples), n_clusters),
-        dtype=torch.float64,
-        device=double_precision_device(samples.device),
-    )
+    shape = (len(samples), model.assignment.out_features)
+    device = double_precision_device(samples.device)
+    probabilities = torch.empty(shape, dtype=torch.float64, device=device)
     for place, embedding in embed_batches(model, samples):
         probabilities[place] = assign(model, embedding)
     return probabilities

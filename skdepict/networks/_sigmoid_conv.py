@@ -1,7 +1,6 @@
 """The small PyTorch variant: batch norm and sigmoid after every convolution."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy
@@ -34,20 +33,18 @@ class SigmoidConvAutoencoder(Autoencoder):
         channels, height, width = input_shape
         code_shape = (1, height // 2, width // 2)
         odd_sides = (height % 2, width % 2)
-        same: dict[str, Any] = {"kernel_size": 3, "padding": 1}
-        halve: dict[str, Any] = {"kernel_size": 2, "stride": 2}
         encoder = [
-            _block(Conv2d(channels, N_MAPS, **same), N_MAPS),
-            _block(Conv2d(N_MAPS, N_MAPS, **same), N_MAPS),
-            _block(Conv2d(N_MAPS, 1, **same), 1),
-            _block(Conv2d(1, 1, **halve), 1).append(nn.Flatten()),
+            _block(Conv2d(channels, N_MAPS, 3, padding=1), N_MAPS),
+            _block(Conv2d(N_MAPS, N_MAPS, 3, padding=1), N_MAPS),
+            _block(Conv2d(N_MAPS, 1, 3, padding=1), 1),
+            _block(Conv2d(1, 1, 2, stride=2), 1).append(nn.Flatten()),
         ]
-        up = ConvTranspose2d(1, 1, output_padding=odd_sides, **halve)
+        up = ConvTranspose2d(1, 1, 2, stride=2, output_padding=odd_sides)
         decoder = [
             _block(up, 1).insert(0, nn.Unflatten(1, code_shape)),
-            _block(Conv2d(1, N_MAPS, **same), N_MAPS),
-            _block(Conv2d(N_MAPS, N_MAPS, **same), N_MAPS),
-            _block(Conv2d(N_MAPS, channels, **same), channels),
+            _block(Conv2d(1, N_MAPS, 3, padding=1), N_MAPS),
+            _block(Conv2d(N_MAPS, N_MAPS, 3, padding=1), N_MAPS),
+            _block(Conv2d(N_MAPS, channels, 3, padding=1), channels),
         ]
         super().__init__(encoder, decoder)
 

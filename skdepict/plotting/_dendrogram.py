@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils.validation import check_is_fitted
 
-from skdepict.plotting._axes import new_axes
+from skdepict.plotting._axes import check_model, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,8 +56,7 @@ class DendrogramDisplay:
         display : DendrogramDisplay
             With what was drawn.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        check_is_fitted(estimator)
+        check_model(cls, estimator)
         display = cls(estimator.linkage_matrix(), estimator.n_clusters_)
         return display.plot(n_leaves=n_leaves, ax=ax)
 

@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils.validation import check_is_fitted
 
 from skdepict._data.hints import RandomStateLike, SamplesLike
-from skdepict.plotting._axes import MAX_LEGEND, new_axes
+from skdepict.plotting._axes import MAX_LEGEND, check_model, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,28 +104,27 @@ class EmbeddingDisplay:
         display : EmbeddingDisplay
             With what was drawn.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        check_is_fitted(estimator)
+        check_model(cls, estimator)
         embedding = estimator.embedding_ if X is None else estimator.transform(X)
-        name, continuous = "label", False
-        if isinstance(color, str) and color == "cluster":
-            name = "cluster"
-            color = estimator.labels_ if X is None else estimator.predict(X)
-        elif isinstance(color, str) and color == "confidence":
-            if X is None:
-                raise ValueError("color='confidence' needs X: pass the samples.")
-            name, continuous = "confidence", True
-            color = estimator.predict_proba(X).max(axis=1)
-        elif isinstance(color, str):
+        name = color if isinstance(color, str) else "label"
+        if not isinstance(color, str):
+            values = color
+        elif color == "cluster":
+            values = estimator.labels_ if X is None else estimator.predict(X)
+        elif color != "confidence":
             raise ValueError(
                 f"color={color!r} must be 'cluster', 'confidence' or labels of shape "
                 f"({len(embedding)},)."
             )
+        elif X is None:
+            raise ValueError("color='confidence' needs X: pass the samples.")
+        else:
+            values = estimator.predict_proba(X).max(axis=1)
         return cls.from_predictions(
             embedding,
-            color,
+            values,
             name=name,
-            continuous=continuous,
+            continuous=name == "confidence",
             reducer=reducer,
             max_samples=max_samples,
             random_state=random_state,

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils.validation import check_is_fitted
+
+from skdepict.plotting._axes import check_model, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
-GROUND = "0.92"
 
 TERMS = {
     "reconstruction": "reconstruction loss",
@@ -62,8 +60,7 @@ class TrainingHistoryDisplay:
         display : TrainingHistoryDisplay
             With what was drawn.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        check_is_fitted(estimator)
+        check_model(cls, estimator)
         return cls(estimator.history_).plot(figure=figure)
 
     def plot(self, figure: Figure | None = None) -> Self:
@@ -79,24 +76,14 @@ class TrainingHistoryDisplay:
         display : TrainingHistoryDisplay
             With what was drawn.
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
-        import matplotlib.pyplot as plt
-
-        terms = [
-            term
-            for term in TERMS
-            if any(record.get(term, 0) for record in self.history)
-        ]
+        terms = [t for t in TERMS if any(epoch.get(t) for epoch in self.history)]
         if not terms:
             raise ValueError(
                 "There is nothing to draw: no epoch was trained. Fit with fit_epochs "
                 "or max_iter above 0."
             )
-        if figure is None:
-            figure = plt.figure(
-                figsize=(6.4, 0.6 + 1.5 * len(terms)), layout="constrained"
-            )
-        self.figure_ = figure
+        size = (6.4, 0.6 + 1.5 * len(terms))
+        figure = new_figure(self, figure, figsize=size, layout="constrained")
         self.axes_ = figure.subplots(len(terms), 1, sharex=True, squeeze=False)[:, 0]
         for ax, term in zip(self.axes_, terms, strict=True):
             values = [record.get(term, np.nan) or np.nan for record in self.history]
@@ -117,7 +104,7 @@ class TrainingHistoryDisplay:
                 name = f"{name} {n_round}"
             if number % 2 == 0:
                 for ax in self.axes_:
-                    ax.axvspan(start + 0.5, end + 0.5, color=GROUND, zorder=0, lw=0)
+                    ax.axvspan(start + 0.5, end + 0.5, color="0.92", zorder=0, lw=0)
             self.axes_[0].annotate(
                 name,
                 ((start + end + 1) / 2, 1.02),

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils.validation import check_is_fitted
 
 from skdepict._data.hints import SamplesLike
 from skdepict._data.rows import check_rows
+from skdepict.plotting._axes import check_model, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,8 +68,7 @@ class ClusterImagesDisplay:
         display : ClusterImagesDisplay
             With what was drawn.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        check_is_fitted(estimator)
+        check_model(cls, estimator)
         layout = estimator._input_format.layout
         if layout.kind != "image":
             raise ValueError(
@@ -115,8 +114,7 @@ class ClusterImagesDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         images, probabilities = np.asarray(images), np.asarray(probabilities)
         check_consistent_length(images, probabilities)
-        chosen = _choose(images.__getitem__, probabilities, n_images)
-        return cls(*chosen).plot(figure=figure)
+        return cls(*_choose(images.__getitem__, probabilities, n_images)).plot(figure)
 
     def plot(self, figure: Figure | None = None) -> Self:
         """Draw the images.
@@ -131,20 +129,14 @@ class ClusterImagesDisplay:
         display : ClusterImagesDisplay
             With what was drawn.
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
-        import matplotlib.pyplot as plt
-
         n_clusters, _, n_images, height, width = self.images.shape[:5]
-        if figure is None:
-            side = 0.42 * n_images
-            lines = n_clusters * 0.42 * height / width
-            figure = plt.figure(figsize=(2 * side + 1.6, lines + 0.7))
-        self.figure_ = figure
+        side, lines = 0.42 * n_images, n_clusters * 0.42 * height / width
+        figure = new_figure(self, figure, figsize=(2 * side + 1.6, lines + 0.7))
         self.axes_ = figure.subplots(n_clusters, 2, squeeze=False)
         low, high = np.nanmin(self.images), np.nanmax(self.images)
         for cluster, row in enumerate(self.axes_):
             for ax, images in zip(row, self.images[cluster], strict=True):
-                strip = np.concatenate(list(images), axis=1)
+                strip = np.concatenate(images, axis=1)
                 if strip.ndim == 3 and strip.shape[-1] not in (3, 4):
                     strip = strip[..., 0]
                 if strip.ndim == 3:

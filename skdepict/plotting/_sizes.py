@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils.validation import check_is_fitted
 
 from skdepict._data.hints import SamplesLike
-from skdepict.plotting._axes import MAX_LEGEND, new_axes
+from skdepict.plotting._axes import MAX_LEGEND, check_model, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,8 +63,7 @@ class ClusterSizesDisplay:
         display : ClusterSizesDisplay
             With what was drawn.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        check_is_fitted(estimator)
+        check_model(cls, estimator)
         labels = estimator.labels_ if X is None else estimator.predict(X)
         return cls.from_predictions(
             labels, prior=estimator.prior, n_clusters=estimator.n_clusters_, ax=ax
