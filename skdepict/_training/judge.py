@@ -10,9 +10,11 @@ from skdepict._training.start import order_by_prior, path_integral_labels
 from skdepict._training.streams import stream_seed
 from skdepict.networks._inference import assign, embed_batches
 
-# The joint phase is ended when KL(f || u) has grown by this factor, and by more than
-# chance: samples that clusters lose to each other step by step do not come back.
+# The joint phase is ended when KL(f || u) has grown by this factor and by more than this
+# share of chance: samples that clusters lose to each other step by step do not come
+# back. They are the same samples all along, so that less than chance is a drift.
 MAX_GROWTH = 1.4
+MAX_RISE = 0.25
 # New starting labels must be nearer to the prior than the network's by this factor,
 # and by more than chance.
 NEARER = 0.9
@@ -32,7 +34,8 @@ def has_drifted(divergence, lowest, settings):
     -------
     has_drifted : bool
     """
-    allowed = MAX_GROWTH * lowest + chance(settings.n_samples, settings.n_clusters)
+    by_chance = chance(settings.n_samples, settings.n_clusters)
+    allowed = MAX_GROWTH * lowest + MAX_RISE * by_chance
     return settings.early_stopping and divergence > allowed
 
 
