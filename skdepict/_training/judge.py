@@ -10,9 +10,9 @@ from skdepict._training.start import order_by_prior, path_integral_labels
 from skdepict._training.streams import stream_seed
 from skdepict.networks._inference import assign, embed_batches
 
-# The joint phase is ended when KL(f || u) has grown by this factor and by more than this
-# share of chance: samples that clusters lose to each other step by step do not come
-# back. They are the same samples all along, so that less than chance is a drift.
+# The joint phase is ended when KL(f || u) has grown by this factor and by more than
+# this share of chance: samples that clusters lose to each other step by step do not
+# come back. They are the same samples all along: less than chance is a drift.
 MAX_GROWTH = 1.4
 MAX_RISE = 0.25
 # New starting labels must be nearer to the prior than the network's by this factor,
