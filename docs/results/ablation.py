@@ -64,14 +64,8 @@ def replace_in(owner, name, value):
     setattr(owner, name, value)
 
 
-def cut_plainly():
-    """Cut each tree at one height."""
-    replace_in(start, "UNEVEN_HEIGHTS", 0.0)
-
-
 def take_one_graph():
     """Take the labels of one graph, that of PathIntegralClustering's defaults."""
-    cut_plainly()
     replace_in(start, "WHITENINGS", (0.6,))
 
 
@@ -96,8 +90,8 @@ def _encode_with_gradient(network, x):
 
 ABLATIONS = {
     "kmeans-init": {"init": "kmeans", "pretrain_epochs": 20},
-    "one-graph": {"prepare": take_one_graph},
-    "plain-cut": {"prepare": cut_plainly},
+    "uniform-prior": {"prior": "uniform"},
+    "one-graph": {"prepare": take_one_graph, "prior": "uniform"},
     "one-round": {"max_rounds": 1},
     "no-affine": {"changes": {"affine_noise": False}},
     "no-elastic": {"changes": {"elastic_noise": False}},
@@ -108,6 +102,7 @@ ABLATIONS = {
         "prepare": take_no_prior,
         "changes": {"early_stopping": False},
         "max_rounds": 1,
+        "prior": "uniform",
     },
     "no-average": {"changes": {"average_decay": 0.0}},
     "no-early-stopping": {"changes": {"early_stopping": False}},

@@ -67,6 +67,44 @@ def load_text(path):
     return TruncatedSVD(TEXT_COMPONENTS, random_state=0).fit_transform(X), y
 
 
+def uneven_sample(X, y, ratio, largest=None, draw=0):
+    """Samples of classes whose sizes fall geometrically, in an order drawn at random.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...)
+    y : ndarray of shape (n_samples,)
+    ratio : float
+        Of the largest class to the smallest.
+    largest : int, default=None
+        The size of the largest class; by default that of the smallest one in y.
+    draw : int, default=0
+        The seed.
+
+    Returns
+    -------
+    X, y : ndarray
+        Classes have at least 5 samples; their numbers are from 0 on.
+    """
+    y = np.unique(y, return_inverse=True)[1]
+    counts = np.bincount(y)
+    largest = counts.min() if largest is None else largest
+    generator = np.random.default_rng(draw)
+    order = generator.permutation(len(counts))
+    sizes = [max(5, round(largest * share)) for share in falling(len(counts), ratio)]
+    rows = [
+        generator.choice(np.flatnonzero(y == label), size, replace=False)
+        for label, size in zip(order, sizes, strict=True)
+    ]
+    shuffled = generator.permutation(np.concatenate(rows))
+    return X[shuffled], y[shuffled]
+
+
+def falling(n_classes, ratio):
+    """Sizes that fall geometrically, from 1 to 1 / ratio."""
+    return ratio ** (-np.arange(n_classes) / (n_classes - 1))
+
+
 def flatten(X):
     """Rows for clusterers that take no images, bytes scaled to [0, 1]."""
     rows = X.reshape(len(X), -1)
@@ -97,9 +135,28 @@ class DataSet:
     file: str
     load: Callable[[Path], tuple[Any, Any]] = load
 
-    def read(self, data_dir):
-        """Read X and y."""
+    def read(self, data_dir, draw=0):
+        """Read X and y; `draw` is for data sets that are drawn from others."""
         return self.load(Path(data_dir, self.file))
+
+
+@dataclass(frozen=True)
+class UnevenSet(DataSet):
+    """A data set with classes of unequal size, which are drawn; see `uneven_sample`.
+
+    Attributes
+    ----------
+    ratio : float
+    largest : int or None
+    """
+
+    ratio: float = 10.0
+    largest: int | None = None
+
+    def read(self, data_dir, draw=0):
+        """Read X and y, and draw from them."""
+        X, y = super().read(data_dir)
+        return uneven_sample(X, y, self.ratio, self.largest, draw)
 
 
 SETS = {
@@ -115,7 +172,22 @@ SETS = {
 }
 
 
-def missing_files(names, data_dir):
+MNIST_TRAIN = DataSet("mnist_full.npz", partial(load, subset="train"))
+UNEVEN_SETS = {
+    f"{name} {ratio}:1": UnevenSet(base.file, base.load, ratio, largest)
+    for name, base, largest in (
+        ("MNIST-test", SETS["MNIST-test"], None),
+        ("MNIST-2000", MNIST_TRAIN, 2000),
+        ("MNIST-3000", MNIST_TRAIN, 3000),
+        ("USPS", SETS["USPS-11000"], None),
+        ("Fashion-test", SETS["Fashion-test"], None),
+        ("pendigits", SETS["pendigits"], None),
+    )
+    for ratio in (3, 10, 50)
+}
+
+
+def missing_files(sets, data_dir):
     """The files of data sets that a folder lacks, by the names of the sets."""
-    paths = {name: Path(data_dir, SETS[name].file) for name in names}
+    paths = {name: Path(data_dir, chosen.file) for name, chosen in sets.items()}
     return {name: path for name, path in paths.items() if not path.exists()}

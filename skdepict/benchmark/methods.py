@@ -9,6 +9,8 @@ from functools import partial
 from importlib.util import find_spec
 from pkgutil import resolve_name
 
+from skdepict.benchmark.data import falling
+
 
 def make(name, shape, n_clusters, seed, **parameters):
     """A clusterer by its name, with the parameters that differ from its defaults."""
@@ -80,6 +82,18 @@ def make_ddc(shape, n_clusters, seed):
     return DDC(random_state=seed)
 
 
+def make_told(shape, n_clusters, seed, ratio):
+    """DEPICTClustering that is told how unequal the classes are."""
+    prior = falling(n_clusters, ratio)
+    name = "skdepict.DEPICTClustering"
+    return make(name, shape, n_clusters, seed, prior=prior / prior.sum())
+
+
+def make_auto(shape, n_clusters, seed):
+    """DEPICTClustering that is not told the number of clusters."""
+    return make("skdepict.DEPICTClustering", shape, "auto", seed)
+
+
 METHODS: dict[str, Callable] = {
     "kmeans": partial(make, "sklearn.cluster.KMeans", n_init=10),
     "gmm": make_gmm,
@@ -107,7 +121,17 @@ METHODS: dict[str, Callable] = {
     "path-integral": partial(make_without_seed, "skdepict.PathIntegralClustering"),
     "depict-published": partial(make, "skdepict:DEPICTClustering.as_published"),
     "depict": partial(make, "skdepict.DEPICTClustering"),
+    "depict-auto": make_auto,
 }
+# The ceiling where classes are of unequal size.
+TOLD = "depict-told"
+UNEVEN_METHODS = {
+    name: METHODS[name]
+    for name in (
+        *("kmeans", "gmm", "umap-gmm", "umap-hdbscan", "path-integral"),
+        *("depict", "depict-auto"),
+    )
+} | {TOLD: make_told}
 # Their results are the same for every seed.
 WITHOUT_SEED = ("ward", "path-integral", "hdbscan")
 

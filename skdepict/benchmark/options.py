@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
-from skdepict.benchmark.data import SETS
+from skdepict.benchmark.data import SETS, UNEVEN_SETS
 
 
 def study_parser(description, methods, **keywords):
@@ -27,7 +27,10 @@ def study_parser(description, methods, **keywords):
         help="folder of the data sets of a study; those that are missing are left out",
     )
     parser.add_argument(
-        "--sets", type=words, help=f"comma-separated, of {', '.join(SETS)}"
+        "--sets",
+        type=words,
+        help=f"comma-separated, of {', '.join(SETS)}, or for --suite uneven, of "
+        f"{', '.join(UNEVEN_SETS)}",
     )
     parser.add_argument(
         "--methods", type=words, help=f"comma-separated, of {', '.join(methods)}"

@@ -60,7 +60,9 @@ def measure_speed(data_dir, sizes):
     rows : iterator of dict
         With `COLUMNS`.
     """
-    if missing := missing_files((PHASE_SET, GROWTH_SET), data_dir):
+    if missing := missing_files(
+        {name: SETS[name] for name in (PHASE_SET, GROWTH_SET)}, data_dir
+    ):
         raise ValueError(f"--data-dir {data_dir} lacks {list(missing)}")
     read = partial(SETS[PHASE_SET].read, data_dir)
     read_all = partial(SETS[GROWTH_SET].read, data_dir)

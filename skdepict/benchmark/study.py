@@ -17,6 +17,8 @@ from skdepict.benchmark.processes import (
 
 TASK = ("set", "method", "seed")
 JUDGED = ("accuracy", "nmi", "ari")
+# Of classes of unequal size: whether small ones count, and how many were found.
+UNEVEN = (*JUDGED, "balanced_accuracy", "n_found")
 # Of data without classes.
 UNJUDGED = ("silhouette", "davies_bouldin")
 COSTS = ("seconds", "peak_memory_mib")
@@ -106,7 +108,9 @@ def append_row(path, row, columns=COLUMNS):
         complete = file.read().rfind(b"\n") + 1
         file.truncate(complete)
         text = io.StringIO()
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer = csv.DictWriter(
+            text, columns, restval="", extrasaction="ignore", lineterminator="\n"
+        )
         if complete == 0:
             writer.writeheader()
         writer.writerow(row)
@@ -164,6 +168,8 @@ def scores(X, y, labels):
             "accuracy": clustering_accuracy(y, labels),
             "nmi": metrics.normalized_mutual_info_score(y, labels),
             "ari": metrics.adjusted_rand_score(y, labels),
+            "balanced_accuracy": balanced_accuracy(y, labels),
+            "n_found": len(np.unique(labels[labels >= 0])),
         }
     if len(np.unique(labels)) < 2:
         return dict.fromkeys(UNJUDGED, float("nan"))
@@ -174,3 +180,16 @@ def scores(X, y, labels):
         ),
         "davies_bouldin": metrics.davies_bouldin_score(X, labels),
     }
+
+
+def balanced_accuracy(y, labels):
+    """The mean over the classes of the share that is in the cluster mapped to each.
+
+    Under the one-to-one map of clusters to classes that is best for this mean.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from sklearn.metrics.cluster import contingency_matrix
+
+    table = contingency_matrix(y, labels).astype(np.float64)
+    table /= table.sum(axis=1, keepdims=True)
+    return table[linear_sum_assignment(table, maximize=True)].sum() / len(table)

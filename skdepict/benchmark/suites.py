@@ -2,16 +2,22 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from skdepict.benchmark.data import SETS, missing_files
-from skdepict.benchmark.methods import METHODS, WITHOUT_SEED, available
+from skdepict.benchmark.data import SETS, UNEVEN_SETS, DataSet, missing_files
+from skdepict.benchmark.methods import (
+    METHODS,
+    TOLD,
+    UNEVEN_METHODS,
+    WITHOUT_SEED,
+    available,
+)
 from skdepict.benchmark.options import check_words, needed, study_parser
 from skdepict.benchmark.processes import commit
-from skdepict.benchmark.study import read_rows, run_study
+from skdepict.benchmark.study import COLUMNS, UNEVEN, columns_of, read_rows, run_study
 from skdepict.benchmark.summaries import draw_study, write_study
 
 # The others take hours on 70,000 samples, or more memory than most machines have.
@@ -32,14 +38,26 @@ class Study:
         What makes the clusterers, as in `METHODS`: module functions, which another
         process can import, or partial objects of them.
     n_seeds : int
+        A seed also is the draw of a set that is drawn.
+    known : dict of str to DataSet
+    columns : tuple of str
+        Of the table.
     """
 
     sets: tuple[str, ...]
     methods: Mapping[str, Callable]
     n_seeds: int
+    known: Mapping[str, DataSet] = field(default_factory=lambda: SETS)
+    columns: tuple[str, ...] = COLUMNS
 
 
-SUITES = {"paper": Study(tuple(SETS), METHODS, n_seeds=5)}
+PAPER_METHODS = {name: METHODS[name] for name in METHODS if name != "depict-auto"}
+SUITES = {
+    "paper": Study(tuple(SETS), PAPER_METHODS, n_seeds=5),
+    "uneven": Study(
+        tuple(UNEVEN_SETS), UNEVEN_METHODS, 3, UNEVEN_SETS, columns_of(UNEVEN)
+    ),
+}
 
 
 def run_suite(study, arguments):
@@ -54,25 +72,31 @@ def run_suite(study, arguments):
     tasks = {}
     data_dir = needed(arguments, "--data-dir")
     methods = _choose_methods(study.methods, arguments.methods)
-    for name in _choose_sets(arguments.sets or study.sets, data_dir):
-        read = partial(SETS[name].read, data_dir)
+    for name in _choose_sets(arguments.sets or study.sets, study.known, data_dir):
+        chosen = study.known[name]
         for method in methods:
             n_seeds = arguments.seeds or study.n_seeds
             if name == MANY_SAMPLES:
                 if method not in METHODS_FOR_MANY_SAMPLES and not arguments.methods:
                     continue
                 n_seeds = min(n_seeds, SEEDS_FOR_MANY_SAMPLES)
-            for seed in range(1 if method in WITHOUT_SEED else n_seeds):
-                tasks[name, method, seed] = read, study.methods[method]
+            make = study.methods[method]
+            if method == TOLD:
+                make = partial(make, ratio=chosen.ratio)
+            drawn = study.known is UNEVEN_SETS
+            for seed in range(1 if method in WITHOUT_SEED and not drawn else n_seeds):
+                read = partial(chosen.read, data_dir, seed)
+                tasks[name, method, seed] = read, make
     path = Path(f"{arguments.output}.csv")
-    kept = [row for task, row in read_rows(path).items() if task in tasks]
+    rows_before = read_rows(path, study.columns)
+    kept = [row for task, row in rows_before.items() if task in tasks]
     others = {row["commit"] for row in kept} - {commit()}
     if others:
         _note(
             f"{path} has rows of other commits ({', '.join(sorted(others))}), which "
             "are kept. Delete them, or choose another --output, to run them again."
         )
-    rows = run_study(tasks, path)
+    rows = run_study(tasks, path, study.columns)
     write_study(rows, arguments.output)
     if find_spec("matplotlib") is None:
         _note("No figure: matplotlib is not installed.")
@@ -101,9 +125,9 @@ def study_command(study, output, description, argv=None):
         parser.error(str(error))
 
 
-def _choose_sets(names, data_dir):
-    check_words(names, SETS, "data sets")
-    missing = missing_files(names, data_dir)
+def _choose_sets(names, known, data_dir):
+    check_words(names, known, "data sets")
+    missing = missing_files({name: known[name] for name in names}, data_dir)
     for name, path in missing.items():
         _note(f"{name} is left out: {path} is missing.")
     chosen = [name for name in dict.fromkeys(names) if name not in missing]

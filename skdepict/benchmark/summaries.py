@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skdepict.benchmark.study import COSTS, JUDGED, ORIGIN, UNJUDGED
+from skdepict.benchmark.study import COSTS, ORIGIN, UNEVEN, UNJUDGED
 
 
 def write_table(table, description, output):
@@ -40,7 +40,7 @@ def _cell(value):
 
 def summarise_study(rows):
     """Mean and standard deviation over seeds: a Markdown table for each data set."""
-    columns = [name for name in (*JUDGED, *UNJUDGED, *COSTS) if name in rows[0]]
+    columns = [name for name in (*UNEVEN, *UNJUDGED, *COSTS) if name in rows[0]]
     blocks = []
     for set_name, methods in _by_set_and_method(rows).items():
         lines = []
