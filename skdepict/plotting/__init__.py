@@ -7,10 +7,12 @@ from skdepict.plotting._dendrogram import DendrogramDisplay
 from skdepict.plotting._embedding import EmbeddingDisplay
 from skdepict.plotting._history import TrainingHistoryDisplay
 from skdepict.plotting._images import ClusterImagesDisplay
+from skdepict.plotting._numbers import ClusterNumberDisplay
 from skdepict.plotting._sizes import ClusterSizesDisplay
 
 __all__ = [
     "ClusterImagesDisplay",
+    "ClusterNumberDisplay",
     "ClusterSizesDisplay",
     "DendrogramDisplay",
     "EmbeddingDisplay",

@@ -66,7 +66,7 @@ class ClusterSizesDisplay:
         check_model(cls, estimator)
         labels = estimator.labels_ if X is None else estimator.predict(X)
         return cls.from_predictions(
-            labels, prior=estimator.prior, n_clusters=estimator.n_clusters_, ax=ax
+            labels, prior=estimator.prior_, n_clusters=estimator.n_clusters_, ax=ax
         )
 
     @classmethod

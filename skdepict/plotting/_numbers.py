@@ -1,0 +1,101 @@
+"""How many clusters there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from skdepict.plotting._axes import check_model, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class ClusterNumberDisplay:
+    """What the joins of clusters say of their number.
+
+    Use :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    n_clusters : ndarray of shape (n_numbers,)
+        Numbers of clusters.
+    agreement : ndarray of shape (n_numbers,)
+        How much two noisy views of a sample agree on its cluster, from 0 to 1.
+    least_agreement : ndarray of shape (n_numbers,)
+        How much they agree on which of the two least distinct clusters it is in.
+    chosen : int
+        The number of clusters of the model.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(
+        self,
+        n_clusters: NDArray[np.int64],
+        agreement: NDArray[np.float64],
+        least_agreement: NDArray[np.float64],
+        chosen: int,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.agreement = agreement
+        self.least_agreement = least_agreement
+        self.chosen = chosen
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: BaseEstimator, *, ax: Axes | None = None
+    ) -> Self:
+        """Draw the evidence of a fitted model.
+
+        Parameters
+        ----------
+        estimator : DEPICTClustering
+            Fitted.
+        ax : matplotlib Axes, default=None
+            Where to draw; by default a new figure.
+
+        Returns
+        -------
+        display : ClusterNumberDisplay
+            With what was drawn.
+        """
+        check_model(cls, estimator)
+        evidence = estimator.number_evidence_
+        return cls(**evidence, chosen=estimator.n_clusters_).plot(ax=ax)
+
+    def plot(self, ax: Axes | None = None) -> Self:
+        """Draw both agreements over the number of clusters.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; by default a new figure.
+
+        Returns
+        -------
+        display : ClusterNumberDisplay
+            With what was drawn.
+        """
+        ax = new_axes(self, ax)
+        ax.plot(self.n_clusters, self.agreement, color="0.6", label="all clusters")
+        ax.plot(
+            self.n_clusters,
+            self.least_agreement,
+            color="tab:blue",
+            marker="o",
+            markersize=4,
+            label="the two least distinct",
+        )
+        ax.axvline(self.chosen, color="black", lw=0.8, ls="--", label="this model")
+        ax.legend(frameon=False)
+        ax.set(xlabel="clusters", ylabel="agreement of two noisy views")
+        ax.set_ylim(-0.02, 1.02)
+        ax.locator_params(axis="x", integer=True)
+        return self
