@@ -12,7 +12,7 @@ from skdepict._path_integral.components import WhitenedComponents, validated_row
 from skdepict._path_integral.copies import Copies
 from skdepict._path_integral.cuts import cut_children, linkage_of_children
 from skdepict._path_integral.graph import nearest_neighbors
-from skdepict._path_integral.tree import tree_of_neighbors
+from skdepict._path_integral.tree import merge_neighbors
 from skdepict._surroundings import sklearn_defaults, warn
 
 # Without those that need parameters of their own or are for missing values.
@@ -200,16 +200,16 @@ class PathIntegralClustering(ClusterMixin, BaseEstimator):
         if metric == "whitened":
             metric = "euclidean"
             points = WhitenedComponents().fit(X).transform(points)
-        tree = tree_of_neighbors(
+        merges = merge_neighbors(
             nearest_neighbors(points, self.n_neighbors, metric, self.n_jobs),
             copies,
             None if metric == "precomputed" else points,
-            self.n_clusters,
             n_neighbors=self.n_neighbors,
             bandwidth=self.bandwidth,
             z=self.z,
             min_cluster_fraction=self.min_cluster_fraction,
         )
+        tree = merges.tree(self.n_clusters)
         self.children_, self.affinities_ = tree.children, tree.affinities
         self.n_leaves_ = X.shape[0]
         self.n_connected_components_ = tree.n_connected_components

@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.cluster.hierarchy import DisjointSet, linkage
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
+from skdepict._path_integral.copies import Copies
 from skdepict._path_integral.cores import GroupSizes, find_cores, place_loose_samples
 from skdepict._path_integral.graph import N_NEIGHBORS, membership, transition_matrix
 from skdepict._path_integral.merges import merge_order, owners_after
@@ -45,18 +46,88 @@ class MergeTree:
     n_connected_components: int
 
 
-def tree_of_neighbors(
+@dataclass(frozen=True)
+class GroupMerges:
+    """How the groups of nearest neighbours merge; `tree` makes the samples' tree of it.
+
+    Attributes
+    ----------
+    transitions : csr_array of shape (n_points, n_points)
+        Transition probabilities.
+    copies : Copies
+        The point of each sample.
+    forest : ndarray of shape (n_edges, 2)
+        The edges within groups, see `nearest_neighbor_forest`.
+    groups : ndarray of shape (n_points,)
+        The group that each point starts in.
+    merges : list of tuple (a, b)
+        Group b is absorbed by group a; the last merge leaves one group.
+    affinities : ndarray of shape (n_merges,)
+    n_connected_components : int
+    z, min_cluster_fraction : float
+        Parameters of `PathIntegralClustering`.
+    """
+
+    transitions: sparse.csr_array
+    copies: Copies
+    forest: np.ndarray
+    groups: np.ndarray
+    merges: list
+    affinities: np.ndarray
+    n_connected_components: int
+    z: float
+    min_cluster_fraction: float
+
+    def tree(self, n_clusters):
+        """The merge tree in which samples of small groups are with their neighbours.
+
+        Parameters
+        ----------
+        n_clusters : int or None
+            The number of clusters that small groups are not to use up, at most
+            n_samples; None for the number at which the affinity falls most.
+
+        Returns
+        -------
+        tree : MergeTree
+        """
+        copies, groups = self.copies, self.groups
+        n_samples = np.bincount(groups, weights=copies.counts).astype(np.intp)
+        sizes = GroupSizes(n_samples, self.merges, self.min_cluster_fraction)
+        if n_clusters is None:
+            n_clusters = sizes.most_distinct(
+                self.affinities,
+                copies.in_groups(groups),
+                copies.affinity(self.transitions, self.z),
+            )
+        cores = find_cores(n_samples, self.merges, *sizes.stop(n_clusters))
+        # The tree as edges between points: what is inseparable comes first.
+        attached = place_loose_samples(self.transitions, groups, cores)
+        in_core = cores.core[groups[self.forest[:, 0]]] >= 0
+        point_of_group = np.unique(groups, return_index=True)[1]
+        steps, ends = cores.merges[:, 0], point_of_group[cores.merges[:, 1:]]
+        edges = np.concatenate([self.forest[in_core], attached, ends])
+        edges = np.concatenate([copies.edges(), copies.first[edges]])
+        n_inseparable = len(edges) - len(steps)
+        return MergeTree(
+            children_of_edges(edges),
+            np.pad(self.affinities[steps], (n_inseparable, 0), constant_values=np.inf),
+            n_clusters,
+            self.n_connected_components,
+        )
+
+
+def merge_neighbors(
     neighbors,
     copies,
     points,
-    n_clusters,
     *,
     n_neighbors=N_NEIGHBORS,
     bandwidth=0.15,
     z=0.01,
     min_cluster_fraction=0.1,
 ):
-    """Merge samples along the walks on the graph of their nearest neighbours.
+    """Merge groups along the walks on the graph of nearest neighbours.
 
     Parameters
     ----------
@@ -67,14 +138,12 @@ def tree_of_neighbors(
         The point of each sample.
     points : {ndarray, csr_array} of shape (n_points, n_features) or None
         Where the points are, if that is known.
-    n_clusters : int or None
-        At most n_samples; None for the number at which the affinity falls most.
     n_neighbors, bandwidth, z, min_cluster_fraction : int or float
         Parameters of `PathIntegralClustering`.
 
     Returns
     -------
-    tree : MergeTree
+    merges : GroupMerges
     """
     distances, indices = neighbors
     # Not more copies than there would be neighbours: nothing is cut off.
@@ -88,28 +157,16 @@ def tree_of_neighbors(
     merges, affinities = merge_order(transitions, groups, z)
     n_components, components = connected_components(transitions, directed=False)
     merges += complete_merges(merges, transitions, groups, components, points)
-    affinities = np.pad(affinities, (0, len(merges) - len(affinities)))
-
-    n_samples = np.bincount(groups, weights=copies.counts).astype(np.intp)
-    sizes = GroupSizes(n_samples, merges, min_cluster_fraction)
-    if n_clusters is None:
-        n_clusters = sizes.most_distinct(
-            affinities, copies.in_groups(groups), copies.affinity(transitions, z)
-        )
-    cores = find_cores(n_samples, merges, *sizes.stop(n_clusters))
-    # The tree as edges between points: what is inseparable comes first.
-    attached = place_loose_samples(transitions, groups, cores)
-    in_core = cores.core[groups[forest[:, 0]]] >= 0
-    point_of_group = np.unique(groups, return_index=True)[1]
-    steps, ends = cores.merges[:, 0], point_of_group[cores.merges[:, 1:]]
-    edges = copies.first[np.concatenate([forest[in_core], attached, ends])]
-    edges = np.concatenate([copies.edges(), edges])
-    n_inseparable = len(edges) - len(steps)
-    return MergeTree(
-        children_of_edges(edges),
-        np.pad(affinities[steps], (n_inseparable, 0), constant_values=np.inf),
-        n_clusters,
+    return GroupMerges(
+        transitions,
+        copies,
+        forest,
+        groups,
+        merges,
+        np.pad(affinities, (0, len(merges) - len(affinities))),
         n_components,
+        z,
+        min_cluster_fraction,
     )
 
 
