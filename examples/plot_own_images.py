@@ -40,8 +40,8 @@ display.figure_.savefig("own_images.png", dpi=150)
 # ----------------------
 #
 # 1,500 patches of 16x16 pixels in colour, of a temple and of a flower: sky, leaves,
-# petals and roofs. Nobody knows how many of each there are, while the default prior
-# asks for clusters of equal size; with more clusters than kinds that does no harm.
+# petals and roofs. Nobody knows how many kinds there are; with more clusters than that
+# some kinds are split, which does no harm.
 
 patches = np.concatenate(
     [

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import cdist
+from scipy.special import logsumexp
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -18,6 +20,7 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.covariance import EmpiricalCovariance
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -29,6 +32,7 @@ from skdepict._data.samples import InputFormat, Samples
 from skdepict._data.scaling import fit_scaling
 from skdepict._surroundings import module_generators, own_surroundings, restored, warn
 from skdepict._training.callbacks import FitEvents
+from skdepict._training.joins import clusters_of
 from skdepict._training.loop import Training
 from skdepict._training.processes import Processes
 from skdepict._training.progress import check_values
@@ -42,7 +46,7 @@ from skdepict._training.settings import (
 )
 from skdepict._training.start import (
     class_means,
-    find_n_clusters,
+    known_n_clusters,
     labels_are_given,
     samples_to_label,
 )
@@ -60,6 +64,9 @@ from skdepict.networks._model import ClusteringModel
 from skdepict.persistence._checkpoint import Checkpoints
 from skdepict.persistence._identity import identify
 from skdepict.persistence._model_file import read_model, save
+
+# Added to the variance of each unit of the embedding, which goes from -1 to 1.
+LEAST_VARIANCE = 1e-4
 
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
@@ -80,8 +87,10 @@ class DEPICTClustering(
 
     Training has three phases: "pretrain" (the autoencoder alone), "initialise"
     (starting labels are found and the network learns them) and "joint" (target
-    distribution and network improve each other). The last two are repeated when the
-    embedding shows better starting labels.
+    distribution and network improve each other). The last two are repeated. If the
+    starting labels are about equally large, that is done where the embedding shows
+    better ones. Otherwise there are groups that are finer than clusters at first, which
+    are joined where the network confuses them, so that clusters may be of any size.
 
     Few users set more than `n_clusters`. Of the other parameters, `image_shape` to
     `embedding_dim` describe the model, `init` to `pretrain_epochs` where training
@@ -91,9 +100,10 @@ class DEPICTClustering(
     Parameters
     ----------
     n_clusters : int or "auto", default=8
-        The number of clusters. "auto" takes the number that
-        :class:`PathIntegralClustering` finds with ``n_clusters=None``, or that of the
-        labels or centres in `init`.
+        The number of clusters. "auto" finds it: the number at which clusters of equal
+        size show, or else the one down to which the network confuses the groups that
+        there are; of fewer than 300 samples, what :class:`PathIntegralClustering` finds
+        with ``n_clusters=None``. Labels or centres in `init` tell it themselves.
 
     image_shape : tuple of int, default=None
         The shape of one image when the rows of a two-dimensional X are flattened
@@ -125,7 +135,8 @@ class DEPICTClustering(
 
         - "path-integral": agglomerative clustering of the data by path integrals
           [2]_, see :class:`PathIntegralClustering`, on five graphs of which the one
-          whose cluster sizes are nearest to the prior is taken.
+          whose cluster sizes are nearest to the prior is taken, or for fine groups on
+          one.
         - "kmeans": k-means on the embedding.
         - a scikit-learn clusterer, which is cloned and fitted to the embedding. Its
           `n_clusters` (or `n_components`) is set to ours, and its `random_state` if it
@@ -138,10 +149,11 @@ class DEPICTClustering(
         Of more than 50,000 samples a random 50,000 are labelled, unless labels are
         given; the network learns these and labels the others.
 
-    prior : array-like of shape (n_clusters,), default=None
-        Expected frequencies of the clusters: positive and summing to 1. The default
-        is uniform. Unless `init` is an array, clusters are numbered so that the largest
-        found has the largest frequency, and so on down. Not with n_clusters="auto".
+    prior : array-like of shape (n_clusters,), "uniform" or None, default=None
+        Expected frequencies of the clusters: positive and summing to 1. By default they
+        are estimated. "uniform" expects clusters of equal size. Of a given prior,
+        unless `init` is an array, the largest cluster found has the largest frequency,
+        and so on down. Not with n_clusters="auto".
 
     pretrain_epochs : int, default=0
         Epochs of the autoencoder alone.
@@ -154,16 +166,21 @@ class DEPICTClustering(
           the fitted model; a learning rate that in each phase climbs to its peak for a
           quarter of the steps and falls to zero along half a cosine; an end of the
           joint phase, and a way back to its best epoch, where the cluster sizes drift
-          away from the prior.
+          away from a prior that is not estimated.
         - "paper": none of this, and Q of equation 6 [1]_.
         - "program": as "paper", with the sharper form of Q, which the program of the
           paper's authors uses.
 
-    max_rounds : int, default=2
-        How often the phases "initialise" and "joint" may be run. With
-        init="path-integral", the embedding is clustered by path integrals too, once it
-        is trained; labels whose sizes are nearer to the prior than those of the network
-        are what the next round starts from. There is no next round if they are not.
+    max_rounds : int, default=3
+        How often the phases "initialise" and "joint" may be run. Where the prior is
+        estimated, the first round is for fine groups: three for each cluster, and at
+        least 30. Half of the joins are made before the second round, and the others
+        before the last one. With 2 all are made at once, with 1 there are no fine
+        groups.
+        Otherwise, with init="path-integral", the embedding is clustered by path
+        integrals too, once it is trained; labels whose sizes are nearer to the prior
+        than those of the network are what the next round starts from. There is no next
+        round if they are not.
 
     fit_epochs : int, default=None
         Epochs of learning the starting labels, in each round. By default 12, and more
@@ -225,6 +242,29 @@ class DEPICTClustering(
     labels_ : ndarray of shape (n_samples,)
         The cluster of each training sample. Equal to ``predict(X)``.
 
+    prior_ : ndarray of shape (n_clusters,)
+        The frequencies that training expected of the clusters: those given, equal ones,
+        or what was estimated.
+
+    linkage_ : ndarray of shape (n_groups - 1, 4)
+        In which order groups were, and clusters would be, joined, in the form of
+        :func:`scipy.cluster.hierarchy.linkage`; see `cut`. Heights say how much two
+        noisy views of a sample agree on which of the two it is in, from 0 to 1. Leaves
+        are the groups of the last round but one, if there were fine groups, otherwise
+        the clusters.
+
+    groups_ : ndarray of shape (n_samples,)
+        The leaf of `linkage_` that each training sample is in.
+
+    number_evidence_ : dict of ndarray
+        What joins say of the number of clusters, ready for :class:`pandas.DataFrame`:
+        "n_clusters", from 2 to the number of groups; the "agreement" of two noisy views
+        of a sample on its cluster (their mutual information over the entropy of the
+        clusters); and the "least_agreement", on which of the two least distinct
+        clusters it is in; each for what is left when the groups that are confused most
+        are joined. n_clusters="auto" takes the number up to which the odds of the
+        latter are at least 0.37 of those of the former.
+
     cluster_centers_ : ndarray of shape (n_clusters, embedding_dim)
         The mean embedding of each cluster; NaN for a cluster that has no samples.
 
@@ -239,8 +279,9 @@ class DEPICTClustering(
         The number of rounds of the phases "initialise" and "joint".
 
     best_round_ : int
-        The round, counted from 1, whose result was kept: the one in which the cluster
-        sizes are nearest to the prior.
+        The round, counted from 1, whose result was kept: the last one where fine groups
+        were joined, otherwise the one in which the cluster sizes are nearest to the
+        prior.
 
     n_iter_ : int
         The number of epochs of the joint phase, in all rounds.
@@ -319,7 +360,7 @@ class DEPICTClustering(
             HasMethods(["fit_predict", "get_params"]),
             "array-like",
         ],
-        "prior": ["array-like", None],
+        "prior": ["array-like", StrOptions({"uniform"}), None],
         "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],
         "algorithm": [StrOptions(set(ALGORITHMS))],
         "max_rounds": [Interval(Integral, 1, None, closed="left")],
@@ -344,10 +385,10 @@ class DEPICTClustering(
         network: str | torch.nn.Module = "auto",
         embedding_dim: int | None = None,
         init: Any = "path-integral",
-        prior: ArrayLike | None = None,
+        prior: ArrayLike | str | None = None,
         pretrain_epochs: int = 0,
         algorithm: str = "stabilised",
-        max_rounds: int = 2,
+        max_rounds: int = 3,
         fit_epochs: int | None = None,
         max_iter: int | None = None,
         reconstruction_weight: float = 0.0,
@@ -499,7 +540,7 @@ class DEPICTClustering(
         processes.check_alike(rows, fingerprint)
         checkpoints, saved = self._open_checkpoint(fingerprint, processes, device, held)
         seed = self._draw_seed(saved, processes)
-        n_clusters = self._find_n_clusters(rows, seed, processes)
+        n_clusters = self._known_n_clusters(rows, seed, processes)
         prior = check_prior(self.prior, n_clusters)
         init = check_init(self.init, len(rows), n_clusters, sample_shape)
         for generator in generators.values():
@@ -554,22 +595,19 @@ class DEPICTClustering(
             seed = saved[0]["seed"]
         return processes.from_first(lambda: seed)
 
-    def _find_n_clusters(self, rows, seed, processes):
-        """The number of clusters, which the samples tell if nobody else does."""
+    def _known_n_clusters(self, rows, seed, processes):
+        """The number of clusters; None if training is to find it."""
         n_clusters: Any = self.n_clusters
         if n_clusters == "auto":
             if self.prior is not None:
-                raise ValueError(
-                    "A prior was given with n_clusters='auto'. Pass "
-                    "n_clusters=len(prior), or no prior."
-                )
+                check_prior(self.prior, None)
             members = samples_to_label(None, len(rows), seed)
             n_clusters = processes.from_first(
-                lambda: find_n_clusters(
-                    self.init, rows[:] if members is None else rows[members]
+                lambda: known_n_clusters(
+                    self.init, rows if members is None else rows[members]
                 )
             )
-        if len(rows) < n_clusters:
+        if n_clusters is not None and len(rows) < n_clusters:
             raise ValueError(
                 f"n_samples={len(rows)} should be >= n_clusters={n_clusters}. "
                 "Pass more samples or ask for fewer clusters."
@@ -580,17 +618,17 @@ class DEPICTClustering(
         """The model, alike in all processes, and the scaling of its input."""
         embedding_dim = self.embedding_dim
         if embedding_dim is None:
-            embedding_dim = max(DEFAULT_EMBEDDING_DIM, n_clusters)
+            embedding_dim = max(DEFAULT_EMBEDDING_DIM, n_clusters or 1)
         autoencoder, embedding_dim = build_autoencoder(
             self.network, layout, embedding_dim, stream_seed(seed, "weights")
         )
         scaling = fit_scaling(rows, layout, autoencoder.input_range, processes)
-        if n_clusters > 1 and scaling.constant:
+        if n_clusters != 1 and scaling.constant:
             raise ValueError(
                 "All samples in X are equal, so there is nothing to tell "
-                f"n_clusters={n_clusters} clusters apart by. Check how X was made."
+                f"n_clusters={self.n_clusters} clusters apart by. Check how X was made."
             )
-        model = ClusteringModel(autoencoder, embedding_dim, n_clusters)
+        model = ClusteringModel(autoencoder, embedding_dim, n_clusters or 1)
         processes.start_alike(model)
         return model, scaling
 
@@ -612,6 +650,7 @@ class DEPICTClustering(
         """Set the fitted attributes."""
         model, progress = training.model, training.progress
         self.n_clusters_ = model.assignment.out_features
+        self.prior_ = progress.prior.cpu().numpy()
         self.network_ = model
         self.history_ = progress.history
         self.n_rounds_ = progress.round
@@ -620,10 +659,49 @@ class DEPICTClustering(
         self.converged_ = progress.converged
         embedding = processes.gather(embed_all(model, samples))
         self.labels_ = assign(model, embedding).argmax(dim=1).numpy()
+        self.linkage_ = progress.joined.linkage()
+        self.groups_ = progress.joined.within(self.labels_)
+        self.number_evidence_ = evidence(progress.joined.numbers)
         self.embedding_ = embedding.numpy().astype(dtype, copy=False)
         self.cluster_centers_ = class_means(
             self.embedding_, self.labels_, self.n_clusters_
         )
+
+    def cut(self, n_clusters: int) -> NDArray[np.int64]:
+        """Cut the tree of joins at another number of clusters.
+
+        More clusters split those of `labels_`, fewer join them.
+
+        Parameters
+        ----------
+        n_clusters : int
+            From 1 to the number of leaves of `linkage_`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The cluster of each training sample; 0 is the largest.
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "linkage_"):
+            raise ValueError(
+                "This model was loaded from a file of an earlier release, which has no "
+                "tree of joins. Fit again."
+            )
+        most = len(self.linkage_) + 1
+        # True counts as 1 in Python, but is no number of clusters.
+        is_number = isinstance(n_clusters, Integral) and not isinstance(
+            n_clusters, bool
+        )
+        if not is_number or not 1 <= n_clusters <= most:
+            raise ValueError(
+                f"n_clusters={n_clusters!r} must be an integer from 1 to the {most} "
+                "leaves of the tree. Fit again for more clusters."
+            )
+        children = self.linkage_[:, :2].astype(np.intp)
+        labels = clusters_of(children, n_clusters)[self.groups_]
+        sizes = np.bincount(labels, minlength=n_clusters)
+        return np.argsort(np.argsort(-sizes, kind="stable"))[labels]
 
     def fit_transform(self, X: Any, y: Any = None) -> Floats:
         """Cluster X and return its embedding.
@@ -743,6 +821,50 @@ class DEPICTClustering(
             otherwise. Compare it at equal `n_clusters` only.
         """
         return float(self._of_parts(X, _certainty, np.float64).mean())
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """How typical samples are of those that the model was fitted to.
+
+        `predict` finds a cluster for each sample, also for one that belongs nowhere.
+        This tells it apart.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples of the shape and in the units that `fit` saw, or their flattened
+            rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            The logarithm of the density at each embedding: of a mixture of Gaussians
+            with the means and sizes of the clusters, and one covariance for all, that
+            of the training samples around the mean of their cluster. Only differences
+            mean something.
+
+        Examples
+        --------
+        Leave out the twentieth that is least typical:
+
+        >>> from sklearn.datasets import load_digits
+        >>> from skdepict import DEPICTClustering
+        >>> images = load_digits().images[:300]
+        >>> model = DEPICTClustering(
+        ...     10, fit_epochs=5, max_iter=1, max_rounds=1, random_state=0).fit(images)
+        >>> scores = model.score_samples(images)
+        >>> typical = scores > np.quantile(scores, 0.05)
+        >>> images[typical].shape
+        (285, 8, 8)
+        """
+        check_is_fitted(self)
+        density = density_of_clusters(
+            self.embedding_, self.labels_, self.cluster_centers_
+        )
+
+        def log_density(model, samples):
+            return torch.from_numpy(density(embed_all(model, samples).cpu().numpy()))
+
+        return self._of_parts(X, log_density, np.float64)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to one file that :func:`skdepict.load` opens.
@@ -877,6 +999,48 @@ def fitted_so_far(training):
     """The attributes of an estimator as if the fit had stopped here, for callbacks."""
     model = training.model_so_far()
     return None if model is None else {"network_": model}
+
+
+def density_of_clusters(embedding, labels, centers):
+    """The logarithm of a density: Gaussians of one covariance, one for each cluster.
+
+    Parameters
+    ----------
+    embedding : ndarray of shape (n_samples, embedding_dim)
+    labels : ndarray of shape (n_samples,)
+    centers : ndarray of shape (n_clusters, embedding_dim)
+        NaN for clusters without samples.
+
+    Returns
+    -------
+    log_density : callable
+        From embeddings to an ndarray of shape (n_samples,), up to a constant.
+    """
+    sizes = np.bincount(labels, minlength=len(centers))
+    found = sizes > 0
+    within = embedding - centers[labels]
+    # A unit in which nothing varies would count without bound.
+    covariance = EmpiricalCovariance(assume_centered=True).fit(within).covariance_
+    covariance[np.diag_indices_from(covariance)] += LEAST_VARIANCE
+    whiten = np.linalg.cholesky(np.linalg.inv(covariance.astype(np.float64)))
+    means = centers[found].astype(np.float64) @ whiten
+    log_shares = np.log(sizes[found] / len(labels))
+
+    def log_density(points):
+        distances = cdist(points.astype(np.float64) @ whiten, means, "sqeuclidean")
+        return logsumexp(log_shares - distances / 2, axis=1)
+
+    return log_density
+
+
+def evidence(numbers):
+    """What joins say of each number of clusters, by names."""
+    n_clusters, agreement, least = numbers.T
+    return {
+        "n_clusters": n_clusters.astype(np.intp),
+        "agreement": agreement,
+        "least_agreement": least,
+    }
 
 
 def _labels(model, samples):

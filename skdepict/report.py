@@ -288,7 +288,7 @@ def _sprite(pictures: NDArray[np.uint8]) -> dict[str, Any]:
 
 
 def _sizes(found: _Found) -> str:
-    prior, n_clusters = found.model.prior, found.model.n_clusters_
+    prior, n_clusters = found.model.prior_, found.model.n_clusters_
     return _figure(
         lambda figure: plotting.ClusterSizesDisplay.from_predictions(
             found.labels, prior=prior, n_clusters=n_clusters, ax=figure.subplots()

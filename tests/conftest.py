@@ -105,7 +105,10 @@ def quick(n_clusters=3, **parameters):
     kind = DEPICTClustering
     if changes:
         kind = type("DEPICTClustering", (Tuned,), {"changes": changes})
-    defaults = {"fit_epochs": 20, "max_iter": 2, "random_state": 0}
+    # With a prior that is estimated, there may be more rounds than one.
+    defaults = {"fit_epochs": 20, "max_iter": 2, "random_state": 0, "prior": "uniform"}
+    if n_clusters == "auto":
+        del defaults["prior"]
     return kind(n_clusters, **(defaults | parameters))
 
 

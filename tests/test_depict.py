@@ -10,16 +10,19 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import adjusted_rand_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skdepict import DEPICTClustering
+from skdepict.benchmark.data import uneven_sample
 
 from .conftest import quick
 
@@ -199,8 +202,10 @@ def test_prior_pulls_cluster_sizes_toward_it():
         sizes = np.bincount(model.labels_, minlength=6) / 600
         return np.abs(sizes - prior).sum()
 
-    assert distance(prior=prior) < 0.5 * distance(prior=None)
+    assert distance(prior=prior) < 0.5 * distance(prior="uniform")
     assert distance(prior=prior) < 0.15
+    # Which need not be known: the starting labels tell it.
+    assert distance(prior=None) < 0.15
 
 
 def test_largest_cluster_takes_the_largest_prior_frequency(blobs):
@@ -307,3 +312,73 @@ def test_verbose_prints_each_epoch_and_nothing_is_printed_otherwise(blobs, capsy
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 22
     assert all("phase" in line and "loss" in line for line in lines)
+
+
+def uneven_digits(digits):
+    """710 digits, ten times as many of one kind as of another."""
+    return uneven_sample(*digits, ratio=10, draw=2)
+
+
+def test_clusters_may_be_of_any_size(digits):
+    images, y = uneven_digits(digits)
+    kmeans = KMeans(10, n_init=10, random_state=0).fit_predict(images.reshape(710, 64))
+    model = DEPICTClustering(10, random_state=0).fit(images)
+    expected = adjusted_rand_score(y, kmeans) + 0.15
+    assert adjusted_rand_score(y, model.labels_) > expected
+    assert model.prior_.sum() == pytest.approx(1.0)
+    assert model.prior_.max() > 3 * model.prior_.min()
+    assert model.n_rounds_ == model.best_round_ == 3
+    np.testing.assert_array_equal(model.predict(images), model.labels_)
+
+
+def test_number_of_clusters_is_found_whatever_their_sizes(digits):
+    images, _ = uneven_digits(digits)
+    model = DEPICTClustering("auto", random_state=0).fit(images)
+    assert 8 <= model.n_clusters_ <= 12
+
+
+def test_prior_is_what_was_given_or_uniform(few_digits, blobs):
+    (images, _), (X, y) = few_digits, blobs
+    prior = np.repeat([0.12, 0.08], 5)
+    np.testing.assert_allclose(quick(10, prior=prior).fit(images).prior_, prior)
+    np.testing.assert_allclose(quick(10, prior="uniform").fit(images).prior_, 0.1)
+    model = quick(2, init=(y == 0).astype(int), prior=None).fit(X)
+    assert model.prior_[0] > 0.6
+    assert model.n_rounds_ == 1
+    with pytest.raises(ValueError, match=r"'prior' parameter .*'uniform'"):
+        quick(10, prior="even").fit(images)
+
+
+def test_cuts_of_the_tree_of_joins_are_nested(few_digits):
+    images, _ = few_digits
+    model = quick(5, prior=None).fit(images)
+    n_leaves = len(model.linkage_) + 1
+    assert n_leaves > 5
+    assert adjusted_rand_score(model.cut(5), model.labels_) == 1.0
+    assert model.cut(1).max() == 0
+    for number in range(1, n_leaves):
+        finer, coarser = model.cut(number + 1), model.cut(number)
+        assert len(set(zip(finer, coarser, strict=True))) <= number + 1
+        assert np.all(np.diff(np.bincount(finer)) <= 0)
+    for wrong in (0, n_leaves + 1, 2.5, True, "3"):
+        with pytest.raises(ValueError, match=f"1 to the {n_leaves} leaves"):
+            model.cut(wrong)
+
+
+def test_clusters_that_were_found_at_once_can_be_joined(fitted):
+    assert len(fitted.linkage_) == fitted.n_clusters_ - 1
+    np.testing.assert_array_equal(fitted.groups_, fitted.labels_)
+    assert len(np.unique(fitted.cut(4))) == 4
+
+
+def test_images_of_something_else_are_less_typical(few_digits):
+    images, _ = few_digits
+    model = quick(10).fit(images)
+    typical = model.score_samples(images)
+    assert typical.shape == (300,)
+    others = [16 - images, images[:, ::-1], np.random.default_rng(0).permuted(images)]
+    for other in others:
+        scores = np.concatenate([typical, model.score_samples(other)])
+        assert roc_auc_score(np.repeat([1, 0], 300), scores) > 0.75
+    # Each by itself.
+    np.testing.assert_allclose(model.score_samples(images[7:8]), typical[7:8])

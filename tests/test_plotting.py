@@ -12,6 +12,7 @@ from torch.utils.data import TensorDataset
 from skdepict import PathIntegralClustering
 from skdepict.plotting import (
     ClusterImagesDisplay,
+    ClusterNumberDisplay,
     ClusterSizesDisplay,
     DendrogramDisplay,
     EmbeddingDisplay,
@@ -171,6 +172,17 @@ def test_sizes_are_drawn_against_the_prior(fitted):
     np.testing.assert_array_equal(given.sizes, [2, 0, 1])
     with pytest.raises(ValueError, match="inconsistent numbers"):
         ClusterSizesDisplay.from_predictions([0, 5], prior=[0.5, 0.5])
+
+
+def test_numbers_of_clusters_are_drawn_with_what_speaks_for_them(few_digits):
+    model = quick("auto").fit(few_digits[0])
+    display = drawn(ClusterNumberDisplay.from_estimator(model))
+    of_all, of_least, chosen = display.ax_.lines
+    evidence = model.number_evidence_
+    np.testing.assert_array_equal(of_all.get_xdata(), evidence["n_clusters"])
+    np.testing.assert_array_equal(of_all.get_ydata(), evidence["agreement"])
+    np.testing.assert_array_equal(of_least.get_ydata(), evidence["least_agreement"])
+    assert set(chosen.get_xdata()) == {model.n_clusters_}
 
 
 @pytest.mark.filterwarnings("ignore:The graph of")

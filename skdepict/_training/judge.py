@@ -5,11 +5,21 @@ import math
 import numpy as np
 import torch
 
+from skdepict._training.joins import join
 from skdepict._training.objectives import chance
 from skdepict._training.start import order_by_prior, path_integral_labels
 from skdepict._training.streams import stream_seed
-from skdepict.networks._inference import assign, embed_batches
+from skdepict.networks._inference import (
+    assign,
+    assign_all,
+    double_precision_device,
+    embed_batches,
+    inference_batch,
+)
 
+# Units of the embedding go from -1 to 1. Where none varies by more than this, all
+# samples are at one point.
+COLLAPSED = 1e-4
 # The joint phase is ended when KL(f || u) has grown by this factor and by more than
 # this share of chance: samples that clusters lose to each other step by step do not
 # come back. They are the same samples all along: less than chance is a drift.
@@ -19,9 +29,10 @@ MAX_RISE = 0.25
 # and by more than chance.
 NEARER = 0.9
 MAX_SCREENED = 10_000
+N_VIEWS = 4
 
 
-def has_drifted(divergence, lowest, settings):
+def has_drifted(divergence, lowest, settings, n_clusters):
     """Whether sizes have moved away from the prior in the joint phase.
 
     Parameters
@@ -29,12 +40,13 @@ def has_drifted(divergence, lowest, settings):
     divergence, lowest : float
         KL(f || u) in nats now, and the least before.
     settings : Settings
+    n_clusters : int
 
     Returns
     -------
     has_drifted : bool
     """
-    by_chance = chance(settings.n_samples, settings.n_clusters)
+    by_chance = chance(settings.n_samples, n_clusters)
     allowed = MAX_GROWTH * lowest + MAX_RISE * by_chance
     return settings.early_stopping and divergence > allowed
 
@@ -73,7 +85,26 @@ def sizes_and_spread(model, samples, processes):
     return processes.sum(sizes).cpu().numpy(), spread.max().item()
 
 
-def better_labels(embed, settings, divergence, device, max_screened=MAX_SCREENED):
+def check_spread(spread, learning_rate):
+    """Refuse to return an embedding of which nothing can be told apart.
+
+    Raises
+    ------
+    FloatingPointError
+        If all samples are at one point.
+    """
+    if spread < COLLAPSED:
+        raise FloatingPointError(
+            "The embedding of all samples has collapsed to one point. Use a "
+            f"learning_rate below {learning_rate:g} or another network, and look for "
+            "extreme values in X, beside which all others are alike, or for whether "
+            "there are groups at all."
+        )
+
+
+def better_labels(
+    embed, settings, prior, divergence, device, max_screened=MAX_SCREENED
+):
     """Starting labels for another round, if a graph of the embedding has better ones.
 
     Clusters that the first graph had mixed up may lie apart in the embedding.
@@ -83,6 +114,7 @@ def better_labels(embed, settings, divergence, device, max_screened=MAX_SCREENED
     embed : callable
         Returns the embedding, an ndarray of shape (n_samples, embedding_dim).
     settings : Settings
+    prior : ndarray of shape (n_clusters,)
     divergence : float
         KL(f || u) in nats of the clusters that there are.
     device : torch.device
@@ -96,7 +128,7 @@ def better_labels(embed, settings, divergence, device, max_screened=MAX_SCREENED
     labels : ndarray of shape (n_samples,) or None
         None if none are nearer to the prior by more than chance.
     """
-    n_clusters, prior = settings.n_clusters, settings.prior
+    n_clusters = len(prior)
     needed = NEARER * divergence - chance(settings.n_samples, n_clusters)
     if needed < 0:
         return None
@@ -109,3 +141,63 @@ def better_labels(embed, settings, divergence, device, max_screened=MAX_SCREENED
             return None
     labels, found = path_integral_labels(points, prior, device)
     return order_by_prior(labels, prior) if found <= needed else None
+
+
+@torch.inference_mode()
+def joint_frequencies(model, samples, noise, n_views=N_VIEWS):
+    """How often one noisy view of a sample is in one group and another in another.
+
+    Parameters
+    ----------
+    model : ClusteringModel
+    samples : Samples
+        All of them, or this process's share.
+    noise : Noise
+    n_views : int
+        Views of each sample, each of which is compared with all others.
+
+    Returns
+    -------
+    frequencies : tensor of shape (n_groups, n_groups)
+        Symmetric; their sum is the number of pairs of views. float64.
+    """
+    model.eval()
+    device = double_precision_device(samples.device)
+    n_groups = model.assignment.out_features
+    frequencies = torch.zeros(n_groups, n_groups, dtype=torch.float64, device=device)
+    batch = inference_batch(samples.n_features)
+    for start in range(0, len(samples), batch):
+        x = samples.batch(slice(start, start + batch))
+        views = [
+            assign(model, model.autoencoder.encode(noise.distort(x), noise.drop)[-1])
+            for _ in range(n_views)
+        ]
+        together = sum(views)
+        frequencies += together.T @ together - sum(view.T @ view for view in views)
+    return frequencies
+
+
+def joined_groups(model, samples, noise, processes, n_clusters, half_way):
+    """Join the groups of a model; see `join`.
+
+    Parameters
+    ----------
+    model : ClusteringModel
+    samples : Samples
+        All of them, or this process's share.
+    noise : Noise
+    processes : Processes
+    n_clusters : int or None
+    half_way : bool
+        See `join`.
+
+    Returns
+    -------
+    joined : JoinedGroups
+    n_clusters : int
+    """
+    frequencies = processes.sum(joint_frequencies(model, samples, noise)).cpu().numpy()
+    frequencies /= frequencies.sum()
+    groups = assign_all(model, samples).argmax(dim=1)
+    groups = processes.gather(groups).cpu().numpy()
+    return processes.from_first(lambda: join(frequencies, groups, n_clusters, half_way))

@@ -10,6 +10,7 @@ from torch.nn import functional
 from skdepict._training import judge
 from skdepict._training.noise import Noise
 from skdepict._training.objectives import (
+    estimated_prior,
     prior_divergence,
     size_divergence,
     target_distribution,
@@ -17,11 +18,14 @@ from skdepict._training.objectives import (
 from skdepict._training.progress import Progress
 from skdepict._training.settings import SCHEDULES, WARM_UP
 from skdepict._training.start import (
+    PRIOR_STRENGTH,
+    Start,
     class_means,
     class_sums,
-    initial_labels,
     labels_are_given,
     mean_of_sums,
+    starting_labels,
+    with_prior,
 )
 from skdepict._training.step import GradientDescent, LossWeights
 from skdepict._training.streams import stream_seed
@@ -32,10 +36,6 @@ from skdepict.networks._inference import (
 )
 
 logger = logging.getLogger("skdepict")
-
-# Units of the embedding go from -1 to 1. Where none varies by more than this, all
-# samples are at one point.
-COLLAPSED = 1e-4
 
 
 class Training:
@@ -78,17 +78,15 @@ class Training:
         self._settings, self._processes = settings, processes
         self._checkpoints = checkpoints
         self._share = processes.share(settings.n_samples)
-        self._prior = torch.tensor(
-            settings.prior, device=double_precision_device(samples.device)
-        )
         self._members = None
         if settings.members is not None:
             self._members = torch.as_tensor(settings.members, device=samples.device)
         self._order = torch.Generator().manual_seed(stream_seed(settings.seed, "order"))
         of_noise = torch.Generator(samples.device)
         of_noise.manual_seed(stream_seed(settings.seed, "noise", processes.rank, 0))
+        self._noise = Noise(settings, of_noise)
         self._descent = GradientDescent(
-            model, samples, settings, processes, Noise(settings, of_noise)
+            model, samples, settings, processes, self._noise
         )
         generators = {f"global {name}": g for name, g in generators.items()}
         self.progress = Progress(
@@ -136,7 +134,7 @@ class Training:
         try:
             self._train(events)
         except KeyboardInterrupt:
-            if progress.phase == "pretrain" or self._processes.size > 1:
+            if not progress.final or self._processes.size > 1:
                 raise
             progress.interrupted = True
         # A round that was cut short does not replace a whole one.
@@ -146,6 +144,9 @@ class Training:
         elif progress.average is not None:
             progress.average.apply()
         progress.converged &= not progress.interrupted
+        if progress.joined is None:
+            # Of clusters that were found at once: in which order they would be joined.
+            self._join_groups()
         self.model.zero_grad()
         self.model.eval()
 
@@ -162,9 +163,8 @@ class Training:
             # Phase 2: the network and the softmax layer learn the starting labels.
             if progress.phase == "initialise":
                 targets = self._one_hot(progress.labels)
-                for _ in self._epochs(
-                    events, settings.fit_epochs, targets, self._members
-                ):
+                n_epochs = settings.epochs_of_labels(len(progress.prior))
+                for _ in self._epochs(events, n_epochs, targets, self._members):
                     pass
                 progress.enter("joint")
 
@@ -173,6 +173,7 @@ class Training:
             self._keep_if_lowest(self._prior_divergence(current))
             targets = current.float().to(samples.device)
             for record in self._epochs(events, settings.max_iter, targets):
+                self._estimate_prior(current)
                 previous, current = current, self._target_distribution()
                 targets.copy_(current)
                 change = self._mean((current - previous).square()).mean().item()
@@ -182,7 +183,7 @@ class Training:
                 # At first Q says little about convergence.
                 climbing = record["epoch"] < WARM_UP * settings.max_iter
                 progress.converged = change < settings.tol and not climbing
-                has_drifted = judge.has_drifted(divergence, progress.lowest, settings)
+                has_drifted = self._has_drifted(divergence)
                 progress.phase_ends = progress.converged or has_drifted
                 if has_drifted:
                     progress.average.restore(progress.lowest_average)
@@ -191,16 +192,21 @@ class Training:
             progress.average.apply()
             self._processes.average_buffers(self.model)
 
+            sizes, spread = judge.sizes_and_spread(self.model, samples, self._processes)
+            if len(progress.prior) > 1 and progress.history:
+                judge.check_spread(spread, settings.learning_rate)
+            if not progress.final:
+                # Fine groups that the network confuses are joined.
+                self._start_round(self._joined_start())
+                continue
             # The round whose sizes are nearest to the prior is kept, and another one
             # begins where its embedding shows labels that are nearer still.
-            sizes, spread = judge.sizes_and_spread(self.model, samples, self._processes)
-            self._check_spread(spread)
-            progress.keep_if_best(size_divergence(sizes, settings.prior))
+            progress.keep_if_best(size_divergence(sizes, progress.prior.cpu().numpy()))
             labels = self._processes.from_first(self._labels_for_another_round)
             if labels is None:
                 progress.enter("done")
             else:
-                self._start_round(labels)
+                self._start_round(Start(labels, progress.prior.cpu().numpy()))
 
     def _epochs(self, events, n_epochs, targets=None, members=None):
         """Train through a phase, yielding each epoch's record to be added to.
@@ -267,7 +273,7 @@ class Training:
             group["lr"] = self._settings.learning_rate * share
 
     def _starting_labels(self):
-        return initial_labels(
+        return starting_labels(
             self._settings, self._labelled.rows, self._embedding, self._samples.device
         )
 
@@ -277,19 +283,47 @@ class Training:
         by_path_integral = isinstance(settings.init, str) and (
             settings.init == "path-integral"
         )
-        is_last = progress.stopped or progress.round == settings.max_rounds
-        if is_last or not by_path_integral:
+        is_last = progress.stopped or progress.round >= settings.max_rounds
+        # After a round that made it worse, there is no reason for another one.
+        is_last |= progress.best["round"] < progress.round
+        if is_last or progress.estimated or not by_path_integral:
             return None
         return judge.better_labels(
             self._embedding,
             settings,
+            progress.prior.cpu().numpy(),
             progress.best["divergence"],
             self._samples.device,
         )
 
-    def _start_round(self, labels):
+    def _join_groups(self):
+        """Join the groups that the network confuses, or see in which order it would."""
+        progress, n_groups = self.progress, len(self.progress.prior)
+        n_clusters = n_groups if progress.final else progress.n_clusters or None
+        # What is learned half-way shows better what belongs together.
+        half_way = self._settings.max_rounds - progress.round > 1
+        joined, n_clusters = judge.joined_groups(
+            *(self.model, self._samples, self._noise, self._processes),
+            *(n_clusters, half_way),
+        )
+        if progress.joined is not None:
+            # The finest groups tell most of their number.
+            joined = joined._replace(numbers=progress.joined.numbers)
+        progress.joined, progress.n_clusters = joined, n_clusters
+
+    def _joined_start(self):
+        self._join_groups()
+        joined, members = self.progress.joined, self._settings.members
+        labels = joined.clusters[joined.groups]
+        if members is not None:
+            labels = labels[members]
+        n_groups = int(joined.clusters.max()) + 1
+        start = with_prior(labels, None, n_groups)
+        return start._replace(final=n_groups == self.progress.n_clusters)
+
+    def _start_round(self, start):
         """The softmax layer starts at the means of the labels."""
-        n_clusters, processes = self._settings.n_clusters, self._processes
+        labels, n_clusters, processes = start.labels, len(start.prior), self._processes
         if labels_are_given(self._settings.init):
             # Of all samples, while each process has its share of them.
             points = embed_all(self.model, self._samples).cpu().numpy()
@@ -306,6 +340,12 @@ class Training:
         )
         progress = self.progress
         progress.labels = labels
+        device = double_precision_device(self._samples.device)
+        progress.guess = torch.tensor(start.prior, device=device)
+        progress.prior = progress.guess.clone()
+        progress.estimated, progress.final = start.estimated, start.final
+        if start.final:
+            progress.n_clusters = n_clusters
         progress.round += 1
         progress.converged = False
         progress.enter("initialise")
@@ -318,7 +358,7 @@ class Training:
         if self._members is None:
             labels = labels[self._share]
         labels = torch.as_tensor(labels, dtype=torch.int64)
-        targets = functional.one_hot(labels, self._settings.n_clusters)
+        targets = functional.one_hot(labels, len(self.progress.prior))
         return targets.float().to(self._samples.device)
 
     def _target_distribution(self):
@@ -328,11 +368,21 @@ class Training:
             probabilities = assign_all(self.model, self._samples)
         mass = self._processes.sum(probabilities.sum(dim=0))
         return target_distribution(
-            probabilities, self._prior, self._settings.target, mass
+            probabilities, self.progress.prior, self._settings.target, mass
         )
 
+    def _estimate_prior(self, targets):
+        """Let the prior, if it is not known, be what suits Q best."""
+        progress = self.progress
+        if progress.estimated:
+            frequencies = self._mean(targets)
+            # In place: a captured step may read it.
+            progress.prior.copy_(
+                estimated_prior(frequencies, progress.guess, PRIOR_STRENGTH)
+            )
+
     def _target_of_batch(self, probabilities):
-        prior = self._prior.float().to(probabilities.device)
+        prior = self.progress.prior.float().to(probabilities.device)
         return target_distribution(probabilities, prior, self._settings.target)
 
     def _mean(self, rows):
@@ -340,7 +390,14 @@ class Training:
         return self._processes.sum(rows.sum(dim=0)) / self._settings.n_samples
 
     def _prior_divergence(self, targets):
-        return prior_divergence(self._mean(targets), self._prior).item()
+        return prior_divergence(self._mean(targets), self.progress.prior).item()
+
+    def _has_drifted(self, divergence):
+        progress = self.progress
+        # A prior that is estimated follows the sizes.
+        return not progress.estimated and judge.has_drifted(
+            divergence, progress.lowest, self._settings, len(progress.prior)
+        )
 
     def _keep_if_lowest(self, divergence):
         progress = self.progress
@@ -349,31 +406,13 @@ class Training:
             progress.lowest_average = progress.average.copy()
 
     def model_so_far(self):
-        """A copy of the model as it would be if training ended now.
-
-        Returns
-        -------
-        model : ClusteringModel or None
-            None while there are no clusters.
-        """
-        if self.progress.phase == "pretrain":
+        """A copy of the model, if training ended now; None while it has no clusters."""
+        if not self.progress.final:
             return None
         if self.progress.average is None:
             return copy.deepcopy(self.model)
         with self.progress.average.applied():
             return copy.deepcopy(self.model)
-
-    def _check_spread(self, spread):
-        """Refuse to return an embedding of which nothing can be told apart."""
-        if self._settings.n_clusters == 1 or not self.progress.history:
-            return
-        if spread < COLLAPSED:
-            raise FloatingPointError(
-                "The embedding of all samples has collapsed to one point. Use a "
-                f"learning_rate below {self._settings.learning_rate:g} or another "
-                "network, and look for extreme values in X, beside which all others "
-                "are alike, or for whether there are groups at all."
-            )
 
     def _record(self, reconstruction, clustering):
         """What the history says of the epoch that has ended.

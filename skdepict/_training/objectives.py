@@ -91,6 +91,31 @@ def prior_divergence(frequencies, prior):
     return torch.xlogy(frequencies, frequencies / prior).sum()
 
 
+def estimated_prior(frequencies, guess, strength):
+    """The prior frequencies u in closed form, where they are not known.
+
+    With Q fixed, KL(f || u) + strength * KL(guess || u) is least at the mean of both,
+    f with the weight 1. That is the mode of a Dirichlet posterior, for which the guess
+    counts like strength * n_samples samples beside those that there are.
+
+    Parameters
+    ----------
+    frequencies : tensor of shape (n_clusters,)
+        The mean f of the target distribution Q over the samples.
+    guess : tensor of shape (n_clusters,)
+        Positive, summing to 1.
+    strength : float
+        With 0 nothing would keep clusters from being emptied: u = f is least for any
+        f, for all samples in one cluster too.
+
+    Returns
+    -------
+    prior : tensor of shape (n_clusters,)
+        Positive, summing to 1.
+    """
+    return (frequencies + strength * guess) / (1.0 + strength)
+
+
 def sizes_of(labels, n_clusters):
     """The number of samples of each label."""
     return np.bincount(labels, minlength=n_clusters)

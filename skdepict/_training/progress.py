@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from skdepict._training.average import WeightAverage
+from skdepict._training.joins import JoinedGroups, check_joined
 from skdepict._training.streams import stream_seed
 
 PHASES = ("pretrain", "initialise", "joint", "done")
@@ -15,6 +16,7 @@ MAX_COUNT = 2**31
 # The plain values of a checkpoint, with their types; all else is tensors.
 VALUES = {
     "seed": int,
+    "n_clusters": int,
     "round": int,
     "phase": str,
     "epoch": int,
@@ -22,6 +24,8 @@ VALUES = {
     "converged": bool,
     "stopped": bool,
     "lowest": float,
+    "estimated": bool,
+    "final": bool,
     "best": dict,
     "history": list,
 }
@@ -45,8 +49,18 @@ class Progress:
     round, phase, epoch : int, str, int
         The cursor: the round from 1, 0 in "pretrain"; one of `PHASES`; and how many
         epochs of it are done.
+    n_clusters : int
+        The number of clusters; 0 while it is not known.
     labels : ndarray of shape (n_members,) or None
         The starting labels of the round.
+    prior : tensor of shape (n_groups,)
+        The prior frequencies of the round's groups; of none in "pretrain".
+    guess : tensor of shape (n_groups,)
+        The prior frequencies that the round started with.
+    estimated, final : bool
+        See `Start`.
+    joined : JoinedGroups or None
+        How fine groups were joined, or in which order clusters would be.
     optimizer : torch.optim.Optimizer
         That of the phase.
     average : WeightAverage or None
@@ -71,8 +85,12 @@ class Progress:
     def __init__(self, model, settings, generators, new_optimizer):
         self._model, self._settings = model, settings
         self._generators, self._new_optimizer = generators, new_optimizer
+        self.n_clusters = settings.n_clusters or 0
         self.round, self.n_iter = 0, 0
         self.labels: np.ndarray | None = None
+        self.guess = self.prior = torch.empty(0, dtype=torch.float64)
+        self.estimated = self.final = False
+        self.joined: Any = None
         self.best: dict = {}
         self.best_weights: dict = {}
         self.history: list = []
@@ -100,6 +118,7 @@ class Progress:
         values = {name: vars(self)[name] for name in VALUES if name != "seed"}
         values["seed"] = self._settings.seed
         parts = {
+            "prior": {"now": self.prior, "guess": self.guess},
             "model": self._model.state_dict(),
             "best": self.best_weights,
             "average": dict(enumerate(self.average.copy() if self.average else [])),
@@ -109,6 +128,9 @@ class Progress:
                 for name, generator in self._generators.items()
             },
         }
+        if self.joined is not None:
+            arrays = self.joined._asdict().items()
+            parts["joined"] = {name: torch.as_tensor(array) for name, array in arrays}
         for number, state in self.optimizer.state_dict()["state"].items():
             parts[f"optimizer/{number}"] = state
         tensors = {
@@ -134,8 +156,14 @@ class Progress:
         ValueError, KeyError
             If it is no state of this fit.
         """
-        for name in ("round", "n_iter", "converged", "stopped", "best", "history"):
+        set_before = {"seed", "phase", "epoch", "lowest"}
+        for name in VALUES.keys() - set_before:
             setattr(self, name, values[name])
+        self._load_prior(tensors)
+        if "joined/groups" in tensors:
+            arrays = (tensors[f"joined/{name}"] for name in JoinedGroups._fields)
+            self.joined = JoinedGroups(*(array.numpy() for array in arrays))
+            check_joined(self.joined, self._settings.n_samples)
         self.enter(values["phase"])
         self.epoch, self.lowest = values["epoch"], values["lowest"]
         weights = self._model.state_dict()
@@ -151,6 +179,18 @@ class Progress:
         self._load_optimizer(tensors)
         for name, generator in self._generators.items():
             generator.set_state(tensors[f"generator/{name}"])
+
+    def _load_prior(self, tensors):
+        """The prior, and a softmax layer for as many groups."""
+        self.prior, self.guess = tensors["prior/now"], tensors["prior/guess"]
+        for prior in (self.prior, self.guess):
+            wrong_type = prior.dtype != torch.float64 or prior.ndim != 1
+            if wrong_type or len(prior) != len(self.guess) or not (prior > 0).all():
+                raise ValueError(f"prior of shape {tuple(prior.shape)}")
+        if len(self.prior) > self._settings.n_samples:
+            raise ValueError(f"prior of {len(self.prior)} groups")
+        if len(self.prior):
+            self._model.resize(len(self.prior))
 
     def _load_optimizer(self, tensors):
         state = {}
@@ -171,7 +211,7 @@ class Progress:
             n_labels = len(settings.members)
         if labels.shape != (n_labels,) or labels.dtype.kind != "i":
             raise ValueError(f"labels of shape {labels.shape}, type {labels.dtype}")
-        if labels.min() < 0 or labels.max() >= settings.n_clusters:
+        if labels.min() < 0 or labels.max() >= len(self.prior):
             raise ValueError(f"labels from {labels.min()} to {labels.max()}")
         return labels
 

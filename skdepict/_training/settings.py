@@ -14,6 +14,11 @@ FIT_STEPS_PER_CLUSTER = 25
 MIN_JOINT_STEPS = 1280
 MIN_FIT_EPOCHS = 12
 MAX_JOINT_EPOCHS = 20
+# Fine groups for each cluster that is asked for, at least so many in all, and samples
+# in each of them.
+FINE_PER_CLUSTER = 3
+MIN_FINE = 30
+MIN_FINE_GROUP = 10
 # Large data take no more steps than these, but enough epochs to renew Q.
 MAX_JOINT_STEPS = 12_000
 MIN_JOINT_EPOCHS = 4
@@ -52,7 +57,15 @@ class Settings:
         Of all processes.
     members : ndarray of shape (n_members,) or None
         The samples that get starting labels, if not all do.
-    prior : ndarray of shape (n_clusters,)
+    n_clusters : int or None
+        None where the joins of fine groups are to tell.
+    prior : ndarray of shape (n_clusters,) or None
+        None where it is estimated.
+    n_fine : int
+        How many groups the first round looks for, if clusters are to be joined of
+        them; 0 where it looks for the clusters.
+    fit_epochs : int or None
+        See `epochs_of_labels`.
     target, schedule, average_decay, early_stopping
         See `ALGORITHMS`.
     tol : float
@@ -63,15 +76,16 @@ class Settings:
         Whether the network is a module of the user's.
     """
 
-    n_clusters: int
+    n_clusters: int | None
     init: Any
-    prior: np.ndarray
+    prior: np.ndarray | None
+    n_fine: int
     n_samples: int
     members: np.ndarray | None
     seed: int
     own_network: bool
     pretrain_epochs: int
-    fit_epochs: int
+    fit_epochs: int | None
     max_iter: int
     max_rounds: int
     reconstruction_weight: float
@@ -97,7 +111,8 @@ class Settings:
             Those of the estimator.
         layout : Layout
             What a sample is.
-        n_samples, n_clusters : int
+        n_samples : int
+        n_clusters : int or None
         members : ndarray of shape (n_members,) or None
         **found : object
             What was checked or drawn already: init, prior and seed.
@@ -112,6 +127,7 @@ class Settings:
         derived = {
             "n_samples": n_samples,
             "n_clusters": n_clusters,
+            "n_fine": 0,
             "members": members,
             "batch_size": min(
                 parameters["batch_size"],
@@ -122,11 +138,9 @@ class Settings:
             "own_network": not isinstance(parameters["network"], str),
         }
         batch_size = derived["batch_size"]
-        if given["fit_epochs"] is None:
+        if found["prior"] is None and (parameters["max_rounds"] > 1 or not n_clusters):
             n_labelled = n_samples if members is None else len(members)
-            n_steps = max(MIN_FIT_STEPS, FIT_STEPS_PER_CLUSTER * n_clusters)
-            n_epochs = math.ceil(n_steps / math.ceil(n_labelled / batch_size))
-            derived["fit_epochs"] = max(MIN_FIT_EPOCHS, n_epochs)
+            derived["n_fine"] = n_fine_groups(n_labelled, n_clusters)
         if given["max_iter"] is None:
             n_batches = math.ceil(n_samples / batch_size)
             derived["max_iter"] = max(
@@ -138,6 +152,26 @@ class Settings:
         # What was found or derived replaces what the user gave.
         return cls(**given | algorithm | found | derived)
 
+    @property
+    def n_labelled(self):
+        """The samples that get starting labels."""
+        return self.n_samples if self.members is None else len(self.members)
+
+    def epochs_of_labels(self, n_groups):
+        """How many epochs the network learns the starting labels of so many groups."""
+        if self.fit_epochs is not None:
+            return self.fit_epochs
+        n_steps = max(MIN_FIT_STEPS, FIT_STEPS_PER_CLUSTER * n_groups)
+        n_batches = math.ceil(self.n_labelled / self.batch_size)
+        return max(MIN_FIT_EPOCHS, math.ceil(n_steps / n_batches))
+
+
+def n_fine_groups(n_samples, n_clusters):
+    """How many groups clusters are joined of; 0 if there are too few samples for it."""
+    wanted = max(MIN_FINE, FINE_PER_CLUSTER * (n_clusters or 0))
+    n_groups = min(wanted, n_samples // MIN_FINE_GROUP)
+    return n_groups if n_groups > max(n_clusters or 0, 2) else 0
+
 
 def published(n_clusters):
     """The parameters of the paper; see `DEPICTClustering.as_published`."""
@@ -148,6 +182,7 @@ def published(n_clusters):
         "init": PathIntegralClustering(n_clusters, metric="euclidean"),
         "algorithm": "paper",
         "max_rounds": 1,
+        "prior": "uniform",
         "pretrain_epochs": 50,
         "fit_epochs": 20,
         "max_iter": 50,
@@ -174,13 +209,13 @@ def check_prior(prior, n_clusters):
 
     Parameters
     ----------
-    prior : array-like of shape (n_clusters,) or None
-    n_clusters : int
+    prior : array-like of shape (n_clusters,), "uniform" or None
+    n_clusters : int or None
 
     Returns
     -------
-    prior : ndarray of shape (n_clusters,)
-        Uniform if none was given.
+    prior : ndarray of shape (n_clusters,) or None
+        None if none was given.
 
     Raises
     ------
@@ -188,10 +223,17 @@ def check_prior(prior, n_clusters):
         If it has another length, an entry that is not positive, or another sum than 1.
     """
     if prior is None:
+        return None
+    if n_clusters is None:
+        raise ValueError(
+            "A prior was given with n_clusters='auto'. Pass n_clusters=len(prior), or "
+            "no prior."
+        )
+    if isinstance(prior, str) and prior == "uniform":
         return np.full(n_clusters, 1.0 / n_clusters)
     advice = (
-        f"Pass n_clusters={n_clusters} positive frequencies that sum to 1, or None for "
-        "clusters of about equal size."
+        f"Pass n_clusters={n_clusters} positive frequencies that sum to 1, 'uniform' "
+        "for clusters of about equal size, or None if you do not know."
     )
     try:
         prior = np.asarray(prior, dtype=np.float64)

@@ -24,26 +24,41 @@ class ClusteringModel(nn.Module):
     def __init__(self, autoencoder, embedding_dim, n_clusters):
         super().__init__()
         self.autoencoder = autoencoder
-        self.assignment = skip_init(
-            nn.Linear, embedding_dim, n_clusters, dtype=torch.float32
-        )
-        nn.init.zeros_(self.assignment.weight)
-        nn.init.zeros_(self.assignment.bias)
+        self.assignment = _softmax_layer(embedding_dim, n_clusters, "cpu")
 
     def set_centers(self, centers):
         """Start the softmax layer at unit-length cluster means, bias 0.
 
-        A cluster without samples, whose mean is NaN, starts at weights of zero.
+        A cluster without samples, whose mean is NaN, starts at weights of zero. The
+        layer gets as many units as there are clusters.
 
         Parameters
         ----------
         centers : tensor of shape (n_clusters, embedding_dim)
         """
+        self.resize(len(centers))
         with torch.no_grad():
             unit_length = functional.normalize(centers.nan_to_num(0.0), dim=1)
             self.assignment.weight.copy_(unit_length)
             self.assignment.bias.zero_()
 
+    def resize(self, n_clusters):
+        """Give the softmax layer another number of units, which know nothing yet."""
+        weight = self.assignment.weight
+        if n_clusters == len(weight):
+            return
+        self.assignment = _softmax_layer(weight.shape[1], n_clusters, weight.device)
+
     def embed(self, x):
         """The clean embedding of a batch."""
         return self.autoencoder.encode(x, no_corruption)[-1]
+
+
+def _softmax_layer(embedding_dim, n_clusters, device):
+    # Of zeros: no random numbers are drawn.
+    layer = skip_init(
+        nn.Linear, embedding_dim, n_clusters, device=device, dtype=torch.float32
+    )
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.numpy import save as to_bytes
+from scipy.cluster.hierarchy import is_valid_linkage
 from sklearn.utils.validation import check_is_fitted
 
 from skdepict._data.layout import Layout
@@ -26,12 +27,15 @@ from skdepict.networks._model import ClusteringModel
 from skdepict.persistence._files import parse_json, write_whole
 from skdepict.persistence._identity import OF_THE_MACHINE
 
-VERSION = 3
+VERSION = 4
 # Parameters of files before version 3; how a model predicts does not depend on them.
 FORMER = {"target", "schedule", "average_decay", "early_stopping", "tol"}
 FORMER |= {"affine_noise", "elastic_noise"}
 RANGE = ("shift", "low", "high")
 ARRAYS = ("labels_", "embedding_", "cluster_centers_")
+# Files before version 4 have no joins of clusters.
+OF_JOINS = ("linkage_", "groups_")
+EVIDENCE = ("n_clusters", "agreement", "least_agreement")
 VALUES = (
     *("n_clusters_", "n_iter_", "n_rounds_", "best_round_", "converged_"),
     "history_",
@@ -91,6 +95,11 @@ def save(model, path):
     }
     arrays |= {name: getattr(model, name) for name in ARRAYS}
     arrays |= {name: np.asarray(getattr(scaling, name), float) for name in RANGE}
+    arrays["prior_"] = model.prior_
+    # A model of an earlier file has none of these.
+    arrays |= {name: vars(model)[name] for name in OF_JOINS if hasattr(model, name)}
+    found = getattr(model, "number_evidence_", {})
+    arrays |= {f"evidence {name}": array for name, array in found.items()}
     for name, tensor in model.network_.state_dict().items():
         arrays[f"network {name}"] = tensor.numpy(force=True)
     arrays = {name: np.require(a, requirements="C") for name, a in arrays.items()}
@@ -247,12 +256,44 @@ def _restore_attributes(model, content, arrays):
         setattr(model, name, values[name])
     for name in ARRAYS:
         setattr(model, name, arrays[name])
+    _restore_prior(model, content, arrays)
+    _restore_joins(model, arrays)
     model.n_features_in_ = model._input_format.layout.n_features
     n_samples, embedding_dim = model.embedding_.shape
     if embedding_dim != content["embedding_dim"] or model.labels_.shape != (n_samples,):
         raise ValueError("the shapes of labels_ and embedding_ disagree")
     if not all(isinstance(record, dict) for record in model.history_):
         raise ValueError("history_ is no list of epochs")
+
+
+def _restore_joins(model, arrays):
+    if not any(name in arrays for name in OF_JOINS):
+        return
+    for name in OF_JOINS:
+        setattr(model, name, arrays[name])
+    model.number_evidence_ = {name: arrays[f"evidence {name}"] for name in EVIDENCE}
+    n_leaves = len(model.linkage_) + 1
+    if (
+        model.linkage_.shape != (n_leaves - 1, 4)
+        or (n_leaves > 1 and not is_valid_linkage(model.linkage_))
+        or model.groups_.shape != model.labels_.shape
+        or model.groups_.dtype.kind != "i"
+        or not 0 <= model.groups_.min() <= model.groups_.max() < n_leaves
+        or any(array.ndim != 1 for array in model.number_evidence_.values())
+    ):
+        raise ValueError("the joins of clusters are none")
+
+
+def _restore_prior(model, content, arrays):
+    if content["version"] >= 4:
+        prior = arrays["prior_"]
+    else:
+        prior = model.prior
+        if prior is None:
+            prior = np.full(model.n_clusters_, 1 / model.n_clusters_)
+    model.prior_ = np.asarray(prior, dtype=np.float64)
+    if model.prior_.shape != (model.n_clusters_,) or not (model.prior_ > 0).all():
+        raise ValueError("prior_ is no prior")
 
 
 def _restore_network(model, embedding_dim, arrays):

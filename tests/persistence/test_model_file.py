@@ -35,6 +35,7 @@ INPUTS = {
     "series": lambda digits: (digits.reshape(300, -1), {"network": "sequence"}),
     "sigmoid": lambda digits: (digits, {"network": "sigmoid_conv", "init": "kmeans"}),
     "prior": lambda digits: (digits, {"prior": np.full(10, 0.1)}),
+    "estimated prior": lambda digits: (digits, {"prior": None}),
     "labels": lambda digits: (digits, {"init": np.arange(300) % 10}),
     "frame": lambda digits: (
         pd.DataFrame(digits.reshape(300, -1)).rename(columns="pixel {}".format),

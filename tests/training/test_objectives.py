@@ -12,6 +12,7 @@ from torch.nn.functional import binary_cross_entropy, mse_loss
 from skdepict._training.objectives import (
     chance,
     clustering_loss,
+    estimated_prior,
     prior_divergence,
     target_distribution,
 )
@@ -201,3 +202,30 @@ def test_chance_is_the_mean_divergence_of_sizes_that_are_drawn(n_samples, n_clus
     frequencies = rng.multinomial(n_samples, prior, size=4000) / n_samples
     mean = rel_entr(frequencies, prior).sum(axis=1).mean()
     assert chance(n_samples, n_clusters) == pytest.approx(mean, rel=0.05)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    n_clusters=st.integers(2, 6),
+    strength=st.floats(0.01, 10.0),
+)
+def test_estimated_prior_is_where_a_numerical_minimiser_ends(
+    seed, n_clusters, strength
+):
+    rng = np.random.default_rng(seed)
+    frequencies, guess = rng.dirichlet(np.full(n_clusters, 2.0), size=2)
+
+    def value(logits):
+        prior = softmax(logits)
+        towards = rel_entr(frequencies, prior).sum()
+        return towards + strength * rel_entr(guess, prior).sum()
+
+    best = minimize(value, np.log(guess), method="BFGS", options={"gtol": 1e-9})
+    found = estimated_prior(frequencies, guess, strength)
+    assert found.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(found, softmax(best.x), atol=1e-5)
+
+
+def test_estimated_prior_never_gives_up_a_cluster():
+    found = estimated_prior(np.array([1.0, 0.0]), np.array([0.9, 0.1]), 1.0)
+    np.testing.assert_allclose(found, [0.95, 0.05])

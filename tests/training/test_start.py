@@ -7,19 +7,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
+from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
 from skdepict import PathIntegralClustering, WhitenedComponents
-from skdepict._path_integral.cuts import most_even_cut
+from skdepict._path_integral.cuts import cut_children, unevenness_of_cuts
 from skdepict._path_integral.tree import children_of_edges
 from skdepict._training.device_neighbors import device_neighbors
 from skdepict._training.objectives import size_divergence, sizes_of
 from skdepict._training.start import (
     class_means,
+    even_number,
+    is_even,
+    merged_graphs,
+    nearest_labels,
     order_by_prior,
     path_integral_labels,
+    uniform,
+    with_prior,
 )
 from tests.conftest import quick
 
@@ -44,6 +51,19 @@ def labels_of(init, blobs, **parameters):
 )
 def test_every_init_finds_well_separated_blobs(init, blobs):
     assert labels_of(init, blobs, pretrain_epochs=5) > 0.9
+
+
+@pytest.mark.parametrize("n_clusters", [3, "auto"])
+@pytest.mark.parametrize(
+    "init",
+    ["path-integral", "kmeans", AgglomerativeClustering(), DBSCAN(eps=4)],
+    ids=str,
+)
+def test_every_init_finds_blobs_of_unequal_size(init, n_clusters):
+    X, y = blobs_of([240, 60, 30])
+    model = quick(n_clusters, init=init, prior=None, pretrain_epochs=5).fit(X)
+    assert adjusted_rand_score(y, model.labels_) > 0.9
+    assert model.n_clusters_ == 3
 
 
 def test_given_clusterer_is_not_changed(blobs):
@@ -160,43 +180,18 @@ def test_fitted_model_can_be_cloned_with_the_number_still_open(blobs):
     assert clone(model).n_clusters == model.n_clusters == "auto"
 
 
-def all_cuts(children, n_parts, n_clusters):
-    """Sizes of the clusters of every cut, slowly: all that joins the last parts."""
-    n_samples = len(children) + 1
-    counts = dict.fromkeys(range(n_samples), 1)
-    for node, (a, b) in enumerate(children.tolist(), start=n_samples):
-        counts[node] = counts[a] + counts[b]
-    whole = frozenset([2 * n_samples - 2])
-    cuts, found = [whole], {whole}
-    for cut in cuts:
-        for node in cut:
-            if node >= 2 * n_samples - n_parts:
-                finer = cut - {node} | set(children[node - n_samples].tolist())
-                if finer not in found:
-                    found.add(finer)
-                    cuts.append(finer)
-    return [[counts[node] for node in cut] for cut in cuts if len(cut) == n_clusters]
-
-
-@given(seed=st.integers(0, 10_000), n_samples=st.integers(3, 14), data=st.data())
-def test_most_even_cut_is_the_best_of_all_cuts(seed, n_samples, data):
-    n_parts = data.draw(st.integers(1, n_samples))
-    n_clusters = data.draw(st.integers(1, n_parts))
+@given(seed=st.integers(0, 10_000), n_samples=st.integers(2, 14))
+def test_unevenness_of_cuts_is_that_of_their_labels(seed, n_samples):
     rng = np.random.default_rng(seed)
     edges = np.array([(rng.integers(i + 1), i + 1) for i in range(n_samples - 1)])
     children = children_of_edges(rng.permutation(edges))
-    labels = most_even_cut(children, n_parts, n_clusters)
-    sizes = np.bincount(labels)
-    assert len(sizes) == n_clusters
-    assert np.all(np.diff(sizes) <= 0)
-    cuts = [sorted(cut) for cut in all_cuts(children, n_parts, n_clusters)]
-    assert sorted(sizes) in cuts
-
-    def divergence(cut):
-        frequencies = np.array(cut) / n_samples
-        return np.sum(frequencies * np.log(frequencies * n_clusters))
-
-    assert divergence(sizes) == pytest.approx(min(map(divergence, cuts)), abs=1e-12)
+    numbers = np.arange(1, n_samples + 1)
+    expected = [
+        divergence_of(cut_children(children, number), np.full(number, 1 / number))
+        for number in numbers
+    ]
+    found = unevenness_of_cuts(children, numbers)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def divergence_of(labels, prior):
@@ -226,11 +221,57 @@ def test_starting_labels_are_the_nearest_to_the_prior_of_all_graphs(skew, few_di
     labels, divergence = path_integral_labels(rows, prior, torch.device("cpu"))
     assert divergence == pytest.approx(divergence_of(labels, prior))
     assert len(np.unique(labels)) == 10
-    if skew:
-        assert divergence == pytest.approx(min(divergences))
-    else:
-        # The trees may also be cut at different heights.
-        assert divergence <= min(divergences)
+    assert divergence == pytest.approx(min(divergences))
+
+
+@pytest.mark.parametrize("n_clusters", [5, 10, 100])
+def test_sizes_are_even_far_below_one_that_is_split(n_clusters):
+    n_samples = 10**9
+    sizes = np.full(n_clusters + 1, 2 * n_samples // n_clusters)
+    sizes[:2] //= 2
+    split = size_divergence(sizes, uniform(n_clusters + 1))
+    assert not is_even(split, n_samples, n_clusters + 1)
+    assert is_even(split / 5, n_samples, n_clusters + 1)
+    # In few samples chance makes more of it.
+    assert is_even(split, 10 * n_clusters, n_clusters + 1)
+
+
+def test_of_two_clusters_nobody_knows_whether_they_are_even():
+    assert not is_even(0.001, 1000, 2)
+    assert is_even(0.0, 1000, 4)
+    assert not is_even(0.0, 1000, 4, most_probable=1e-6)
+
+
+def blobs_of(sizes):
+    """Blobs that are far apart, in 20 dimensions."""
+    centers = 40 * np.eye(20)[: len(sizes)]
+    X, y = make_blobs(list(sizes), 20, centers=centers, random_state=0)
+    return X.astype(np.float32), y
+
+
+def test_even_sizes_tell_how_many_clusters_there_are():
+    def number_of(sizes):
+        X, _ = blobs_of(sizes)
+        return even_number(merged_graphs(X, torch.device("cpu")), len(X))
+
+    assert number_of([100] * 12) == 12
+    assert number_of([95, 105, 98, 102, 91, 109, 100, 103, 97, 100]) == 10
+    assert number_of([400, 300, 200, 150, 100, 50, 40, 30, 20, 10]) is None
+    # Two halves are no evidence: most data could be halved.
+    assert number_of([500, 500]) is None
+
+
+def test_frequencies_are_estimated_where_starting_labels_are_uneven():
+    labels = np.repeat([0, 1, 2], [50, 30, 20])
+    start = with_prior(labels, None, 3)
+    assert start.estimated
+    np.testing.assert_allclose(start.prior, np.array([50.5, 30.5, 20.5]) / 101.5)
+    even = with_prior(np.repeat([0, 1, 2], [34, 33, 33]), None, 3)
+    assert not even.estimated
+    np.testing.assert_allclose(even.prior, 1 / 3)
+    given = with_prior(labels, np.array([0.2, 0.3, 0.5]), 3)
+    assert not given.estimated
+    np.testing.assert_allclose(given.prior, [0.2, 0.3, 0.5])
 
 
 @pytest.mark.parametrize("block_entries", [1, 5000, 2**25])
@@ -261,7 +302,9 @@ def test_starting_labels_do_not_depend_on_the_device(few_digits):
 
     rows, prior = few_digits[0].reshape(300, -1), np.full(10, 0.1)
     on_cuda, on_cpu = (
-        path_integral_labels(rows, prior, torch.device(name), on_the_processor)[0]
+        nearest_labels(
+            merged_graphs(rows, torch.device(name), on_the_processor), prior
+        )[0]
         for name in ("cuda", "cpu")
     )
     np.testing.assert_array_equal(on_cuda, on_cpu)

@@ -1,0 +1,224 @@
+"""Joins of fine groups, against slow twins and against groups that are planted."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.cluster.hierarchy import fcluster, is_valid_linkage
+from sklearn.metrics import adjusted_rand_score
+
+from skdepict._training.joins import (
+    POWERS,
+    best_partition,
+    clusters_of,
+    join,
+    join_groups,
+    judge,
+    number_of_clusters,
+)
+
+
+def random_joint(seed, n_groups):
+    """Random joint frequencies of groups, some of which are confused."""
+    rng = np.random.default_rng(seed)
+    joint = rng.random((n_groups, n_groups)) ** 4 + np.diag(3 * rng.random(n_groups))
+    joint += joint.T
+    return joint / joint.sum()
+
+
+def planted(sizes, parts, within=0.3, between=0.01, seed=0):
+    """Clusters of given sizes, each in parts that views confuse more than clusters."""
+    rng = np.random.default_rng(seed)
+    owners = np.repeat(np.arange(len(sizes)), parts)
+    shares = np.concatenate(
+        [size * rng.dirichlet(np.full(parts, 5.0)) for size in sizes]
+    )
+    shares /= shares.sum()
+    same = owners[:, None] == owners[None, :]
+    sizes_of_owner = np.bincount(owners, weights=shares)[owners]
+    leave = within * same * shares / sizes_of_owner[:, None] + between * shares
+    transition = leave + np.diag(1 - leave.sum(axis=1))
+    joint = shares[:, None] * transition
+    return (joint + joint.T) / 2, owners, shares
+
+
+def information(joint):
+    """I(view 1; view 2), term by term."""
+    sizes = joint.sum(axis=1)
+    return sum(
+        joint[a, b] * np.log(joint[a, b] / (sizes[a] * sizes[b]))
+        for a in range(len(joint))
+        for b in range(len(joint))
+        if joint[a, b] > 0
+    )
+
+
+def coarse(joint, names):
+    members = np.eye(max(names) + 1)[names]
+    return members.T @ joint @ members
+
+
+def slow_joins(joint, power):
+    """The partitions that joins go through, with all information computed anew."""
+    names = np.arange(len(joint))
+    found = [names]
+    while names.max() > 0:
+        now, best = coarse(joint, names), None
+        sizes = now.sum(axis=1)
+        for a in range(len(now)):
+            for b in range(a + 1, len(now)):
+                joined = np.where(names == b, a, names)
+                joined = np.unique(joined, return_inverse=True)[1]
+                lost = information(now) - information(coarse(joint, joined))
+                share = sizes[[a, b]] / sizes[[a, b]].sum()
+                most = -sizes[[a, b]].sum() * (share * np.log(share)).sum()
+                cost = lost / most**power
+                if best is None or cost < best[0]:
+                    best = cost, joined
+        names = best[1]
+        found.append(names)
+    return found
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    n_groups=st.integers(1, 8),
+    power=st.sampled_from(POWERS),
+)
+def test_joins_are_those_that_lose_least(seed, n_groups, power):
+    joint = random_joint(seed, n_groups)
+    joins = join_groups(joint, power)
+    for expected in slow_joins(joint, power):
+        found = clusters_of(joins.children, expected.max() + 1)
+        assert adjusted_rand_score(expected, found) == 1.0
+
+
+@given(seed=st.integers(0, 10_000), n_groups=st.integers(2, 8))
+def test_agreement_is_information_over_entropy(seed, n_groups):
+    joint = random_joint(seed, n_groups)
+    joins = join_groups(joint, 1.0)
+    found = judge(joint, np.arange(n_groups), joins, 1000)
+    sizes = joint.sum(axis=1)
+    entropy = -(sizes * np.log(sizes)).sum()
+    assert found.agreement == pytest.approx(information(joint) / entropy)
+    # The first join by this power is of the two least distinct groups.
+    assert found.least_agreement == pytest.approx(joins.agreements[0], abs=1e-9)
+
+
+def test_views_that_never_differ_agree_and_those_of_chance_do_not():
+    sure = np.diag([0.5, 0.3, 0.2])
+    assert judge(sure, np.arange(3), None, 100).agreement == pytest.approx(1.0)
+    shares = np.array([0.5, 0.3, 0.2])
+    by_chance = judge(np.outer(shares, shares), np.arange(3), None, 100)
+    assert by_chance.agreement == pytest.approx(0.0, abs=1e-9)
+    assert by_chance.least_agreement == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("ratio", [1, 10, 50])
+@pytest.mark.parametrize("seed", range(5))
+def test_planted_clusters_are_found_whatever_their_sizes(ratio, seed):
+    sizes = ratio ** -(np.arange(10) / 9)
+    joint, owners, _ = planted(sizes, 3, seed=seed)
+    found = best_partition(joint, 10, 10_000)
+    assert adjusted_rand_score(owners, found.clusters) == 1.0
+    groups = np.repeat(np.arange(30), 10)
+    assert join(joint, groups)[1] == 10
+
+
+def test_even_sizes_decide_where_confusion_does_not():
+    """Two parts of one cluster are as distinct as two clusters are."""
+    joint = np.full((4, 4), 0.01) + np.diag([0.26, 0.26, 0.13, 0.11])
+    joint /= joint.sum()
+    clusters = best_partition(joint, 3, 10_000).clusters
+    assert clusters[2] == clusters[3]
+
+
+def test_groups_without_samples_are_joined_first():
+    joint = np.zeros((4, 4))
+    joint[:3, :3] = random_joint(0, 3)
+    assert 3 in join_groups(joint, 1.0).children[0]
+    assert len(np.unique(join(joint, np.arange(3), 3)[0].clusters[:3])) == 3
+
+
+@given(seed=st.integers(0, 10_000), n_groups=st.integers(1, 9), data=st.data())
+def test_tree_of_joins_is_a_linkage_and_its_cuts_are_nested(seed, n_groups, data):
+    n_clusters = data.draw(st.integers(1, n_groups))
+    groups = np.random.default_rng(seed).integers(0, n_groups, 50)
+    groups[:n_groups] = np.arange(n_groups)
+    joined, _ = join(random_joint(seed, n_groups), groups, n_clusters)
+    assert joined.clusters.max() + 1 == n_clusters
+    if n_clusters < n_groups:
+        assert np.all(np.diff(np.bincount(joined.clusters[groups])) <= 0)
+    else:
+        np.testing.assert_array_equal(joined.clusters, np.arange(n_groups))
+    linkage = joined.linkage()
+    assert linkage.shape == (n_groups - 1, 4)
+    if n_groups > 1:
+        assert is_valid_linkage(linkage)
+    cut = clusters_of(joined.children, n_clusters)
+    assert adjusted_rand_score(cut, joined.clusters) == 1.0
+    for number in range(1, n_groups):
+        coarser = clusters_of(joined.children, number)
+        finer = clusters_of(joined.children, number + 1)
+        assert len(set(zip(finer, coarser, strict=True))) == number + 1
+    heights = linkage[:, 2]
+    if len(np.unique(heights)) == len(heights) and n_clusters < n_groups > 1:
+        found = fcluster(linkage, n_clusters, "maxclust")
+        assert adjusted_rand_score(cut, found) == 1.0
+
+
+def test_samples_that_training_has_moved_get_a_group_of_their_cluster():
+    joint, owners, _ = planted([0.6, 0.4], 2)
+    groups = np.repeat(np.arange(4), [40, 20, 25, 15])
+    joined, _ = join(joint, groups, 2)
+    assert adjusted_rand_score(owners, joined.clusters) == 1.0
+    labels = joined.clusters[groups]
+    np.testing.assert_array_equal(joined.within(labels), groups)
+    labels = labels.copy()
+    labels[0] = 1 - labels[0]
+    found = joined.within(labels)
+    np.testing.assert_array_equal(joined.clusters[found], labels)
+    assert found[0] == 2  # The larger group of the other cluster.
+    # A cluster that no group was joined to has none.
+    alone = replace_clusters(joined, np.zeros(4, dtype=int))
+    np.testing.assert_array_equal(alone.within(np.ones(100, dtype=int)), groups)
+
+
+def replace_clusters(joined, clusters):
+    return joined._replace(clusters=clusters)
+
+
+def test_half_of_the_joins_leave_what_is_least_confused():
+    joint, owners, shares = planted(np.ones(5), 4)
+    groups = np.repeat(np.arange(20), np.ceil(100 * shares).astype(int))
+    for asked in (5, None):
+        joined, n_clusters = join(joint, groups, asked, half_way=True)
+        assert n_clusters == 5
+        assert joined.clusters.max() + 1 == 13
+        # None of two clusters.
+        assert len(set(zip(joined.clusters, owners, strict=True))) == 13
+        joined, _ = join(joint, groups, asked)
+        assert adjusted_rand_score(owners, joined.clusters) == 1.0
+
+
+def test_clusters_are_distinct_up_to_where_the_odds_fall():
+    some = best_partition(random_joint(0, 3), 2, 100)
+
+    def number_of(*pairs):
+        return number_of_clusters(
+            [
+                replace(some, agreement=agreement, least_agreement=least)
+                for agreement, least in pairs
+            ]
+        )
+
+    # Odds of 4 to 1, and 0.37 of them.
+    bound = 0.37 * 4 / (1 + 0.37 * 4)
+    distinct, one = (0.8, bound + 1e-6), (0.8, bound - 1e-6)
+    assert number_of(distinct, distinct, distinct, one, one) == 4
+    assert number_of(distinct, distinct) == 3
+    # What comes later is no reason to split.
+    assert number_of(distinct, one, distinct) == 2
+    assert number_of(one, one) == 2
