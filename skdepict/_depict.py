@@ -20,7 +20,6 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.covariance import EmpiricalCovariance
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -838,9 +837,9 @@ class DEPICTClustering(
         -------
         scores : ndarray of shape (n_samples,)
             The logarithm of the density at each embedding: of a mixture of Gaussians
-            with the means and sizes of the clusters, and one covariance for all, that
-            of the training samples around the mean of their cluster. Only differences
-            mean something.
+            with the means and sizes of the clusters, and one variance for all, that of
+            the training samples around the mean of their cluster. Only differences mean
+            something.
 
         Examples
         --------
@@ -1002,7 +1001,7 @@ def fitted_so_far(training):
 
 
 def density_of_clusters(embedding, labels, centers):
-    """The logarithm of a density: Gaussians of one covariance, one for each cluster.
+    """The logarithm of a density: Gaussians of one variance, one for each cluster.
 
     Parameters
     ----------
@@ -1019,16 +1018,13 @@ def density_of_clusters(embedding, labels, centers):
     sizes = np.bincount(labels, minlength=len(centers))
     found = sizes > 0
     within = embedding - centers[labels]
-    # A unit in which nothing varies would count without bound.
-    covariance = EmpiricalCovariance(assume_centered=True).fit(within).covariance_
-    covariance[np.diag_indices_from(covariance)] += LEAST_VARIANCE
-    whiten = np.linalg.cholesky(np.linalg.inv(covariance.astype(np.float64)))
-    means = centers[found].astype(np.float64) @ whiten
+    variance = within.astype(np.float64).var() + LEAST_VARIANCE
+    means = centers[found].astype(np.float64)
     log_shares = np.log(sizes[found] / len(labels))
 
     def log_density(points):
-        distances = cdist(points.astype(np.float64) @ whiten, means, "sqeuclidean")
-        return logsumexp(log_shares - distances / 2, axis=1)
+        distances = cdist(points.astype(np.float64), means, "sqeuclidean")
+        return logsumexp(log_shares - distances / (2 * variance), axis=1)
 
     return log_density
 
