@@ -376,6 +376,7 @@ def check_joined(joined, n_samples):
     """
     n_groups = len(joined.clusters)
     nodes = np.sort(joined.children, axis=None)
+    made = np.arange(n_groups, n_groups + len(joined.children))
     if (
         joined.groups.shape != (n_samples,)
         or any(array.dtype.kind != "i" for array in (joined.groups, joined.clusters))
@@ -383,6 +384,8 @@ def check_joined(joined, n_samples):
         or not 0 <= joined.clusters.min() <= joined.clusters.max() < n_groups
         or joined.children.shape != (n_groups - 1, 2)
         or not np.array_equal(nodes, np.arange(2 * n_groups - 2))
+        # A node is made of earlier ones.
+        or np.any(joined.children >= made[:, None])
         or joined.agreements.shape != (n_groups - 1,)
         or joined.numbers.ndim != 2
         or joined.numbers.shape[1] != 3

@@ -121,7 +121,6 @@ METHODS: dict[str, Callable] = {
     "path-integral": partial(make_without_seed, "skdepict.PathIntegralClustering"),
     "depict-published": partial(make, "skdepict:DEPICTClustering.as_published"),
     "depict": partial(make, "skdepict.DEPICTClustering"),
-    "depict-auto": make_auto,
 }
 # The ceiling where classes are of unequal size.
 TOLD = "depict-told"
@@ -129,9 +128,9 @@ UNEVEN_METHODS = {
     name: METHODS[name]
     for name in (
         *("kmeans", "gmm", "umap-gmm", "umap-hdbscan", "path-integral"),
-        *("depict", "depict-auto"),
+        "depict",
     )
-} | {TOLD: make_told}
+} | {"depict-auto": make_auto, TOLD: make_told}
 # Their results are the same for every seed.
 WITHOUT_SEED = ("ward", "path-integral", "hdbscan")
 

@@ -51,9 +51,8 @@ class Study:
     columns: tuple[str, ...] = COLUMNS
 
 
-PAPER_METHODS = {name: METHODS[name] for name in METHODS if name != "depict-auto"}
 SUITES = {
-    "paper": Study(tuple(SETS), PAPER_METHODS, n_seeds=5),
+    "paper": Study(tuple(SETS), METHODS, n_seeds=5),
     "uneven": Study(
         tuple(UNEVEN_SETS), UNEVEN_METHODS, 3, UNEVEN_SETS, columns_of(UNEVEN)
     ),
