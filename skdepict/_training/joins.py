@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.cluster.hierarchy import from_mlab_linkage
-from scipy.special import logit, xlogy
+from scipy.special import logit
 
 from skdepict._training.objectives import chance
 
@@ -25,32 +25,8 @@ CONFUSION_WEIGHT = 3.0
 # as a share of the odds that they agree on the cluster at all. Where it is less, the
 # two are one.
 LEAST_ODDS = 0.37
-
-
-@dataclass(frozen=True)
-class Partition:
-    """A way to join groups to clusters, and how good it is.
-
-    Attributes
-    ----------
-    clusters : ndarray of shape (n_groups,)
-        The cluster, 0 to n_clusters - 1, that each group is part of.
-    agreement : float
-        I(view 1; view 2) over the entropy of the clusters: 1 if two views of a sample
-        never differ, 0 if they have nothing to do with each other.
-    least_agreement : float
-        The same for the two clusters among which it is least.
-    score : float
-        The higher, the better, among partitions into the same number of clusters.
-    joins : Joins
-        The sequence of joins that it is part of.
-    """
-
-    clusters: np.ndarray
-    agreement: float
-    least_agreement: float
-    score: float
-    joins: "Joins"
+# Nothing is surer than this.
+CERTAIN = (1e-12, 1 - 1e-12)
 
 
 @dataclass(frozen=True)
@@ -63,11 +39,20 @@ class Joins:
         The nodes that each join makes one of: groups are 0 to n_groups - 1, and join i
         makes node n_groups + i.
     agreements : ndarray of shape (n_groups - 1,)
-        The agreement, as in `Partition`, of the two.
+        I(view 1; view 2) of the two that are joined over the entropy of which of the
+        two it is: 1 if no view of either is in the other, 0 if views are in one or the
+        other by chance.
+    numbers : ndarray of shape (n_groups - 1, 3)
+        For 2 to n_groups clusters: the number, the agreement of all of them, and that
+        of the two among which it is least.
+    scores : ndarray of shape (n_groups - 1,)
+        What `score` says of these partitions.
     """
 
     children: np.ndarray
     agreements: np.ndarray
+    numbers: np.ndarray
+    scores: np.ndarray
 
 
 def clusters_of(children, n_clusters):
@@ -91,7 +76,7 @@ def clusters_of(children, n_clusters):
     return np.unique(names, return_inverse=True)[1]
 
 
-def join_groups(frequencies, power):
+def join_groups(frequencies, power, n_samples):
     """Join, again and again, the two groups that lose least.
 
     Parameters
@@ -100,6 +85,7 @@ def join_groups(frequencies, power):
         J, symmetric and summing to 1.
     power : float
         See `POWERS`.
+    n_samples : int
 
     Returns
     -------
@@ -108,65 +94,85 @@ def join_groups(frequencies, power):
     joint = frequencies.copy()
     n_groups = len(joint)
     nodes = np.arange(n_groups)
-    # Of each pair, the sum over all groups of what a join does to the joint entropy.
-    lost = np.stack([_joined(row, joint).sum(axis=1) for row in joint])
-    children, agreements = [], []
+    joined = _columns_joined(joint)
+    children, agreements, numbers, scores = [], [], [], []
     while len(joint) > 1:
-        information, most = _information_lost(joint, lost)
+        information, most = _information_lost(joint, joined)
         with np.errstate(divide="ignore", invalid="ignore"):
             cost = np.nan_to_num(information / most**power, nan=0.0)
             agreement = np.nan_to_num(information / most, nan=0.0)
         np.fill_diagonal(cost, np.inf)
+        np.fill_diagonal(agreement, np.inf)
+        of_all, score_of_all = score(joint, n_samples)
+        numbers.append((len(joint), of_all, agreement.min()))
+        scores.append(score_of_all)
         a, b = sorted(np.unravel_index(cost.argmin(), cost.shape))
         children.append(sorted((nodes[a], nodes[b])))
-        agreements.append(float(np.clip(agreement[a, b], 0.0, 1.0)))
-        joint, lost = _without(joint, lost, a, b)
+        agreements.append(agreement[a, b])
+        joint, joined = _without(joint, joined, a, b)
         nodes[a] = n_groups + len(children) - 1
         nodes = np.delete(nodes, b)
-    return Joins(np.array(children, dtype=np.intp).reshape(-1, 2), np.array(agreements))
+    numbers = np.array(numbers[::-1]).reshape(-1, 3)
+    numbers[:, 1:] = numbers[:, 1:].clip(*CERTAIN)
+    return Joins(
+        np.array(children, dtype=np.intp).reshape(-1, 2),
+        np.clip(agreements, 0.0, 1.0),
+        numbers,
+        np.array(scores[::-1]),
+    )
 
 
-def _joined(x, y):
-    """phi(x) + phi(y) - phi(x + y) with phi(x) = x log x."""
-    return xlogy(x, x) + xlogy(y, y) - xlogy(x + y, x + y)
+def _phi(x):
+    """X log x, faster than `scipy.special.xlogy`."""
+    return x * np.log(np.maximum(x, 1e-300))
 
 
-def _information_lost(joint, lost):
+def _columns_joined(joint):
+    """Of each pair, phi of its joined columns, summed over all rows."""
+    return np.stack([_phi(row + joint).sum(axis=1) for row in joint])
+
+
+def _information_lost(joint, joined):
     """What each pair would lose of I(view 1; view 2), and what it could lose at most.
+
+    Parameters
+    ----------
+    joint : ndarray of shape (n_groups, n_groups)
+        J.
+    joined : ndarray of shape (n_groups, n_groups)
+        See `_columns_joined`.
 
     Returns
     -------
     information, most : ndarray of shape (n_groups, n_groups)
     """
-    sizes, own = joint.sum(axis=1), np.diag(joint)
-    # The terms of the two groups themselves, which a join makes one.
-    others = lost - _joined(own[:, None], joint) - _joined(joint, own[None, :])
-    within = xlogy(own, own)[:, None] + xlogy(own, own)[None, :]
-    within = within + 2 * xlogy(joint, joint)
-    together = own[:, None] + own[None, :] + 2 * joint
-    of_sizes = _joined(sizes[:, None], sizes[None, :])
-    return (
-        2 * others + within - xlogy(together, together) - 2 * of_sizes,
-        -of_sizes,
-    )
+    sizes, own, terms = joint.sum(axis=1), np.diag(joint), _phi(joint)
+    # In the rows of the two themselves a join makes four terms one.
+    in_rows = _phi(own[:, None] + joint)
+    together = _phi(own[:, None] + own + 2 * joint)
+    apart = terms.sum(axis=1)
+    most = _phi(sizes[:, None] + sizes) - _phi(sizes)[:, None] - _phi(sizes)
+    others = apart[:, None] + apart - joined + in_rows + in_rows.T
+    four = np.diag(terms)[:, None] + np.diag(terms) + 2 * terms
+    return 2 * (others + most) - four - together, most
 
 
-def _without(joint, lost, a, b):
-    """Join b to a: the joint frequencies, and the sums over groups, of what is left."""
-    for column in (a, b):
-        lost = lost - _joined(joint[:, None, column], joint[None, :, column])
+def _without(joint, joined, a, b):
+    """Join b to a: the joint frequencies, and `joined`, of what is left."""
+    for column in joint[[a, b]]:
+        joined = joined - _phi(column[:, None] + column)
     joint = joint.copy()
     joint[a] += joint[b]
     joint[:, a] += joint[:, b]
-    lost = lost + _joined(joint[:, None, a], joint[None, :, a])
+    joined = joined + _phi(joint[a][:, None] + joint[a])
     kept = np.delete(np.arange(len(joint)), b)
-    joint, lost = joint[np.ix_(kept, kept)], lost[np.ix_(kept, kept)]
-    lost[a] = lost[:, a] = _joined(joint[a], joint).sum(axis=1)
-    return joint, lost
+    joint, joined = joint[np.ix_(kept, kept)], joined[np.ix_(kept, kept)]
+    joined[a] = joined[:, a] = _phi(joint[a] + joint).sum(axis=1)
+    return joint, joined
 
 
-def judge(frequencies, clusters, joins, n_samples):
-    """Judge a way to join groups.
+def score(joint, n_samples):
+    """Judge clusters without knowing classes.
 
     Of two partitions into k clusters that one is better whose clusters are confused
     less and whose sizes are more even. Neither has a scale of its own: whether the
@@ -177,88 +183,45 @@ def judge(frequencies, clusters, joins, n_samples):
 
     Parameters
     ----------
-    frequencies : ndarray of shape (n_groups, n_groups)
-        J of the groups.
-    clusters : ndarray of shape (n_groups,)
-        Two or more.
-    joins : Joins
+    joint : ndarray of shape (n_clusters, n_clusters)
+        J of two or more clusters.
     n_samples : int
 
     Returns
     -------
-    partition : Partition
+    agreement : float
+        I(view 1; view 2) over the entropy of the clusters: 1 if two views of a sample
+        never differ, 0 if they have nothing to do with each other.
+    score : float
+        The higher, the better, among partitions into the same number of clusters.
     """
-    members = np.eye(clusters.max() + 1)[clusters]
-    joint = members.T @ frequencies @ members
-    n_clusters, sizes = len(joint), joint.sum(axis=1)
-    entropy = -xlogy(sizes, sizes).sum()
-    information = xlogy(joint, joint).sum() + 2 * entropy
+    sizes, n_clusters = joint.sum(axis=1), len(joint)
+    entropy = -_phi(sizes).sum()
+    information = _phi(joint).sum() + 2 * entropy
     agreement = information / max(entropy, 1e-300)
     unevenness = np.log(n_clusters) - entropy + chance(n_samples, n_clusters)
     # No agreement is known better than to one sample.
     disagreement = max(1.0 - agreement, 1 / n_samples)
-    lost = np.stack([_joined(row, joint).sum(axis=1) for row in joint])
-    of_pairs, most = _information_lost(joint, lost)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        agreements = np.nan_to_num(of_pairs / most, nan=0.0)
-    np.fill_diagonal(agreements, np.inf)
-    score = -np.log(unevenness) / 2 - CONFUSION_WEIGHT * np.log(disagreement)
-    ends = (1e-12, 1 - 1e-12)
-    return Partition(
-        clusters,
-        float(np.clip(agreement, *ends)),
-        float(np.clip(agreements.min(), *ends)),
-        float(score),
-        joins,
+    return (
+        agreement,
+        -np.log(unevenness) / 2 - CONFUSION_WEIGHT * np.log(disagreement),
     )
 
 
-def partitions_of(frequencies, joins, n_samples):
-    """All partitions that a sequence of joins goes through, from 2 clusters on."""
-    return [
-        judge(frequencies, clusters_of(joins.children, number), joins, n_samples)
-        for number in range(2, len(frequencies) + 1)
-    ]
-
-
-def best_partition(frequencies, n_clusters, n_samples):
-    """The best of the partitions into so many clusters.
-
-    Parameters
-    ----------
-    frequencies : ndarray of shape (n_groups, n_groups)
-        J.
-    n_clusters : int
-        From 2 to n_groups.
-    n_samples : int
-
-    Returns
-    -------
-    partition : Partition
-    """
-    sequences = [join_groups(frequencies, power) for power in POWERS]
-    found = (
-        judge(frequencies, clusters_of(joins.children, n_clusters), joins, n_samples)
-        for joins in sequences
-    )
-    return max(found, key=lambda partition: partition.score)
-
-
-def number_of_clusters(partitions):
+def number_of_clusters(numbers):
     """The number of clusters up to which all are distinct.
 
     Parameters
     ----------
-    partitions : list of Partition
-        Into 2, 3 and so on clusters, by joins of what is confused most.
+    numbers : ndarray of shape (n_numbers, 3)
+        Of joins of what is confused most; see `Joins`.
 
     Returns
     -------
     n_clusters : int
         2 if there is no evidence for more.
     """
-    agreement = logit([partition.agreement for partition in partitions])
-    least = logit([partition.least_agreement for partition in partitions])
+    _, agreement, least = logit(numbers).T
     distinct = least - agreement >= np.log(LEAST_ODDS)
     return 1 + max(1, int(np.argmin(np.append(distinct, False))))
 
@@ -276,9 +239,7 @@ class JoinedGroups(NamedTuple):
         The cluster of each group, as it was chosen; 0 is the largest. If nothing was
         joined, each keeps its name.
     numbers : ndarray of shape (n_numbers, 3)
-        For each number of clusters that are joined of what is confused most: the
-        number, the agreement, and that of the two least distinct clusters, see
-        `Partition`.
+        Of joins of what is confused most; see `Joins`.
     """
 
     groups: np.ndarray
@@ -340,29 +301,22 @@ def join(frequencies, groups, n_clusters=None, half_way=False):
     n_clusters : int
         How many there are to be in the end.
     """
-    most_confused = join_groups(frequencies, POWERS[-1])
-    partitions = partitions_of(frequencies, most_confused, len(groups))
+    n_groups, n_samples = len(frequencies), len(groups)
+    joins = most_confused = join_groups(frequencies, POWERS[-1], n_samples)
     if n_clusters is None:
-        n_clusters = number_of_clusters(partitions)
-    n_left, joins = n_clusters, most_confused
-    if n_clusters > 1:
-        joins = best_partition(frequencies, n_clusters, len(groups)).joins
-    if half_way:
-        n_left = math.ceil((len(frequencies) + n_clusters) / 2)
+        n_clusters = number_of_clusters(most_confused.numbers)
+    if 1 < n_clusters < n_groups:
+        others = [join_groups(frequencies, power, n_samples) for power in POWERS[:-1]]
+        joins = max(
+            (*others, most_confused), key=lambda joins: joins.scores[n_clusters - 2]
+        )
+    n_left = math.ceil((n_groups + n_clusters) / 2) if half_way else n_clusters
     clusters = clusters_of(joins.children, n_left)
-    if n_left < len(frequencies):
+    if n_left < n_groups:
         sizes = np.bincount(clusters[groups], minlength=n_left)
         clusters = np.argsort(np.argsort(-sizes, kind="stable"))[clusters]
-    numbers = [
-        (number, partition.agreement, partition.least_agreement)
-        for number, partition in enumerate(partitions, 2)
-    ]
     joined = JoinedGroups(
-        groups,
-        joins.children,
-        joins.agreements,
-        clusters,
-        np.array(numbers, dtype=np.float64).reshape(-1, 3),
+        groups, joins.children, joins.agreements, clusters, most_confused.numbers
     )
     return joined, n_clusters
 

@@ -1,7 +1,5 @@
 """Joins of fine groups, against slow twins and against groups that are planted."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,12 +9,11 @@ from sklearn.metrics import adjusted_rand_score
 
 from skdepict._training.joins import (
     POWERS,
-    best_partition,
     clusters_of,
     join,
     join_groups,
-    judge,
     number_of_clusters,
+    score,
 )
 
 
@@ -89,31 +86,35 @@ def slow_joins(joint, power):
 )
 def test_joins_are_those_that_lose_least(seed, n_groups, power):
     joint = random_joint(seed, n_groups)
-    joins = join_groups(joint, power)
+    joins = join_groups(joint, power, 1000)
     for expected in slow_joins(joint, power):
-        found = clusters_of(joins.children, expected.max() + 1)
+        n_clusters = expected.max() + 1
+        found = clusters_of(joins.children, n_clusters)
         assert adjusted_rand_score(expected, found) == 1.0
+        if n_clusters > 1:
+            judged = score(coarse(joint, expected), 1000)
+            number, agreement, _ = joins.numbers[n_clusters - 2]
+            assert number == n_clusters
+            assert (agreement, joins.scores[n_clusters - 2]) == pytest.approx(judged)
 
 
 @given(seed=st.integers(0, 10_000), n_groups=st.integers(2, 8))
 def test_agreement_is_information_over_entropy(seed, n_groups):
     joint = random_joint(seed, n_groups)
-    joins = join_groups(joint, 1.0)
-    found = judge(joint, np.arange(n_groups), joins, 1000)
+    joins = join_groups(joint, 1.0, 1000)
+    _, agreement, least_agreement = joins.numbers[-1]
     sizes = joint.sum(axis=1)
     entropy = -(sizes * np.log(sizes)).sum()
-    assert found.agreement == pytest.approx(information(joint) / entropy)
+    assert agreement == pytest.approx(information(joint) / entropy)
     # The first join by this power is of the two least distinct groups.
-    assert found.least_agreement == pytest.approx(joins.agreements[0], abs=1e-9)
+    assert least_agreement == pytest.approx(joins.agreements[0], abs=1e-9)
 
 
 def test_views_that_never_differ_agree_and_those_of_chance_do_not():
-    sure = np.diag([0.5, 0.3, 0.2])
-    assert judge(sure, np.arange(3), None, 100).agreement == pytest.approx(1.0)
     shares = np.array([0.5, 0.3, 0.2])
-    by_chance = judge(np.outer(shares, shares), np.arange(3), None, 100)
-    assert by_chance.agreement == pytest.approx(0.0, abs=1e-9)
-    assert by_chance.least_agreement == pytest.approx(0.0, abs=1e-9)
+    for joint, expected in ((np.diag(shares), 1.0), (np.outer(shares, shares), 0.0)):
+        _, *agreements = join_groups(joint, 1.0, 100).numbers[-1]
+        assert agreements == pytest.approx([expected, expected], abs=1e-9)
 
 
 @pytest.mark.parametrize("ratio", [1, 10, 50])
@@ -121,9 +122,8 @@ def test_views_that_never_differ_agree_and_those_of_chance_do_not():
 def test_planted_clusters_are_found_whatever_their_sizes(ratio, seed):
     sizes = ratio ** -(np.arange(10) / 9)
     joint, owners, _ = planted(sizes, 3, seed=seed)
-    found = best_partition(joint, 10, 10_000)
-    assert adjusted_rand_score(owners, found.clusters) == 1.0
     groups = np.repeat(np.arange(30), 10)
+    assert adjusted_rand_score(owners, join(joint, groups, 10)[0].clusters) == 1.0
     assert join(joint, groups)[1] == 10
 
 
@@ -131,14 +131,14 @@ def test_even_sizes_decide_where_confusion_does_not():
     """Two parts of one cluster are as distinct as two clusters are."""
     joint = np.full((4, 4), 0.01) + np.diag([0.26, 0.26, 0.13, 0.11])
     joint /= joint.sum()
-    clusters = best_partition(joint, 3, 10_000).clusters
+    clusters = join(joint, np.arange(4).repeat(2500), 3)[0].clusters
     assert clusters[2] == clusters[3]
 
 
 def test_groups_without_samples_are_joined_first():
     joint = np.zeros((4, 4))
     joint[:3, :3] = random_joint(0, 3)
-    assert 3 in join_groups(joint, 1.0).children[0]
+    assert 3 in join_groups(joint, 1.0, 3).children[0]
     assert len(np.unique(join(joint, np.arange(3), 3)[0].clusters[:3])) == 3
 
 
@@ -204,14 +204,9 @@ def test_half_of_the_joins_leave_what_is_least_confused():
 
 
 def test_clusters_are_distinct_up_to_where_the_odds_fall():
-    some = best_partition(random_joint(0, 3), 2, 100)
-
     def number_of(*pairs):
         return number_of_clusters(
-            [
-                replace(some, agreement=agreement, least_agreement=least)
-                for agreement, least in pairs
-            ]
+            np.array([(n, *pair) for n, pair in enumerate(pairs, 2)])
         )
 
     # Odds of 4 to 1, and 0.37 of them.
