@@ -238,6 +238,8 @@ def test_sizes_are_even_far_below_one_that_is_split(n_clusters):
 
 def test_of_two_clusters_nobody_knows_whether_they_are_even():
     assert not is_even(0.001, 1000, 2)
+    # Nor of the most even ones that five graphs have.
+    assert not is_even(0.0, 500, 2)
     assert is_even(0.0, 1000, 4)
     assert not is_even(0.0, 1000, 4, most_probable=1e-6)
 
