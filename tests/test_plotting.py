@@ -43,6 +43,7 @@ def test_embedding_shows_clusters_confidence_and_labels(fitted, few_digits):
     for color, X, name in (
         ("cluster", None, "cluster"),
         ("confidence", images, "confidence"),
+        ("typicality", images, "typicality"),
         (y, None, "label"),
     ):
         display = drawn(
@@ -93,8 +94,9 @@ def test_many_groups_are_named_in_place():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"color": "size"}, "must be 'cluster', 'confidence' or labels"),
+        ({"color": "size"}, "must be 'cluster', 'confidence', 'typicality' or"),
         ({"color": "confidence"}, "needs X"),
+        ({"color": "typicality"}, "needs X"),
         ({"color": [1, 2]}, "inconsistent numbers of samples"),
         ({"reducer": "umap"}, "must be 'tsne', 'pca' or a transformer"),
     ],
@@ -104,12 +106,13 @@ def test_embedding_refuses_what_it_cannot_draw(arguments, message, fitted):
         EmbeddingDisplay.from_estimator(fitted, **arguments)
 
 
-def test_images_are_in_the_order_of_certainty(fitted, few_digits):
+def test_images_are_in_the_order_of_certainty_and_of_typicality(fitted, few_digits):
     images = few_digits[0]
     display = drawn(ClusterImagesDisplay.from_estimator(fitted, images, n_images=4))
     probabilities = fitted.predict_proba(images)
-    assert display.images.shape == (10, 2, 4, 8, 8, 1)
-    assert display.axes_.shape == (10, 2)
+    typicality = fitted.score_samples(images)
+    assert display.images.shape == (10, 3, 4, 8, 8, 1)
+    assert display.axes_.shape == (10, 3)
     np.testing.assert_array_equal(display.sizes, np.bincount(fitted.labels_))
     for cluster in range(10):
         members = np.flatnonzero(fitted.labels_ == cluster)
@@ -118,6 +121,10 @@ def test_images_are_in_the_order_of_certainty(fitted, few_digits):
             shown = display.images[cluster, row, 0, ..., 0]
             candidates = images[members[certainty == certainty[best]]]
             assert any(np.array_equal(shown, image) for image in candidates)
+        np.testing.assert_array_equal(
+            display.images[cluster, 2, 0, ..., 0],
+            images[members[typicality[members].argmin()]],
+        )
 
 
 def test_images_are_drawn_from_a_file(fitted, few_digits, tmp_path):
@@ -141,6 +148,9 @@ def test_small_clusters_and_colours_can_be_drawn():
     display = drawn(ClusterImagesDisplay.from_predictions(images, probabilities))
     np.testing.assert_array_equal(display.sizes, [2, 1, 0])
     assert np.isnan(display.images[2]).all()
+    assert display.images.shape[1] == 2
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        ClusterImagesDisplay.from_predictions(images, probabilities, typicality=[1])
 
 
 def test_images_of_tables_are_refused(blobs):

@@ -112,12 +112,12 @@ def join_groups(frequencies, power, n_samples):
         joint, joined = _without(joint, joined, a, b)
         nodes[a] = n_groups + len(children) - 1
         nodes = np.delete(nodes, b)
-    numbers = np.array(numbers[::-1]).reshape(-1, 3)
-    numbers[:, 1:] = numbers[:, 1:].clip(*CERTAIN)
+    found = np.array(numbers[::-1]).reshape(-1, 3)
+    found[:, 1:] = found[:, 1:].clip(*CERTAIN)
     return Joins(
         np.array(children, dtype=np.intp).reshape(-1, 2),
         np.clip(agreements, 0.0, 1.0),
-        numbers,
+        found,
         np.array(scores[::-1]),
     )
 

@@ -29,8 +29,8 @@ FINE_WHITENING = 0.3
 # Sizes are even where KL(f || u) is this share of what it is for even clusters of which
 # one is split in halves, or chance more.
 EVEN = 0.25
-# And where so even ones have a smaller probability, if any sizes are as likely: 0.05 for
-# the labels of one graph, of which the most even ones are taken.
+# And where so even ones have a smaller probability, if any sizes are as likely: 0.05
+# for the labels of one graph, of which the most even ones are taken.
 EVEN_BY_CHANCE = 0.05 / len(WHITENINGS)
 # They tell a number of clusters, among the many cuts of trees, if it is below this.
 EVEN_BY_CHANCE_OF_MANY = math.exp(-12)

@@ -84,10 +84,10 @@ class EmbeddingDisplay:
             Fitted.
         X : array-like, default=None
             Samples to embed; by default those of `fit`.
-        color : {"cluster", "confidence"} or array-like of shape (n_samples,), \
-                default="cluster"
-            What is shown by colours: the cluster, the probability of it ("confidence",
-            which needs X), or labels of your own.
+        color : {"cluster", "confidence", "typicality"} or array-like of shape \
+                (n_samples,), default="cluster"
+            What is shown by colours: the cluster, the probability of it or
+            `score_samples` (both need X), or labels of your own.
         reducer : {"tsne", "pca"} or transformer, default="tsne"
             What brings the embedding to two dimensions.
         max_samples : int, default=5000
@@ -111,20 +111,22 @@ class EmbeddingDisplay:
             values = color
         elif color == "cluster":
             values = estimator.labels_ if X is None else estimator.predict(X)
-        elif color != "confidence":
+        elif color not in ("confidence", "typicality"):
             raise ValueError(
-                f"color={color!r} must be 'cluster', 'confidence' or labels of shape "
-                f"({len(embedding)},)."
+                f"color={color!r} must be 'cluster', 'confidence', 'typicality' or "
+                f"labels of shape ({len(embedding)},)."
             )
         elif X is None:
-            raise ValueError("color='confidence' needs X: pass the samples.")
+            raise ValueError(f"color={color!r} needs X: pass the samples.")
+        elif color == "typicality":
+            values = estimator.score_samples(X)
         else:
             values = estimator.predict_proba(X).max(axis=1)
         return cls.from_predictions(
             embedding,
             values,
             name=name,
-            continuous=name == "confidence",
+            continuous=name in ("confidence", "typicality"),
             reducer=reducer,
             max_samples=max_samples,
             random_state=random_state,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skdepict._data.hints import SamplesLike
@@ -18,22 +18,26 @@ from skdepict.plotting._axes import check_model, new_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+COLUMNS = ("most certain", "least certain", "least typical")
+
 
 class ClusterImagesDisplay:
-    """The most and the least certain images of each cluster, a row for each.
+    """The most and least certain and the least typical images, a row for each cluster.
 
     Use :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
-    images : ndarray of shape (n_clusters, 2, n_images, height, width[, n_channels])
-        The most and the least certain ones; NaN where a cluster has fewer.
+    images : ndarray of shape (n_clusters, n_columns, n_images, height, width[, \
+            n_channels])
+        The most certain ones, the least certain ones, and the least typical ones, if
+        they are known; NaN where a cluster has fewer.
     sizes : ndarray of shape (n_clusters,)
         The samples of each cluster.
 
     Attributes
     ----------
-    axes_ : ndarray of matplotlib Axes, of shape (n_clusters, 2)
+    axes_ : ndarray of matplotlib Axes, of shape (n_clusters, n_columns)
     figure_ : matplotlib Figure
     """
 
@@ -47,7 +51,7 @@ class ClusterImagesDisplay:
         estimator: BaseEstimator,
         X: SamplesLike,
         *,
-        n_images: int = 10,
+        n_images: int = 8,
         figure: Figure | None = None,
     ) -> Self:
         """Draw images of each cluster of a fitted model.
@@ -58,8 +62,8 @@ class ClusterImagesDisplay:
             Fitted to images.
         X : array-like, or what `fit` reads in parts
             Images, or their flattened rows. Of a file only what is drawn is held.
-        n_images : int, default=10
-            How many of each cluster, most and least certain each.
+        n_images : int, default=8
+            How many of each cluster in each column.
         figure : matplotlib Figure, default=None
             Where to draw; by default a new one.
 
@@ -76,12 +80,14 @@ class ClusterImagesDisplay:
                 "no images. Fit it with image_shape, or to images."
             )
         probabilities = estimator.predict_proba(X)
+        typicality = estimator.score_samples(X)
         rows, _ = check_rows(estimator, X, estimator._input_format.sample_shape)
 
         def images_at(index: NDArray[np.int64]) -> NDArray[Any]:
             return np.moveaxis(layout.arrange(rows[index]), 1, -1)
 
-        return cls(*_choose(images_at, probabilities, n_images)).plot(figure=figure)
+        chosen = _choose(images_at, probabilities, n_images, typicality)
+        return cls(*chosen).plot(figure=figure)
 
     @classmethod
     def from_predictions(
@@ -89,7 +95,8 @@ class ClusterImagesDisplay:
         images: ArrayLike,
         probabilities: ArrayLike,
         *,
-        n_images: int = 10,
+        typicality: ArrayLike | None = None,
+        n_images: int = 8,
         figure: Figure | None = None,
     ) -> Self:
         """Draw images by the probabilities of their clusters.
@@ -101,8 +108,10 @@ class ClusterImagesDisplay:
             What is drawn.
         probabilities : array-like of shape (n_samples, n_clusters)
             As `predict_proba` returns them.
-        n_images : int, default=10
-            How many of each cluster, most and least certain each.
+        typicality : array-like of shape (n_samples,), default=None
+            As `score_samples` returns it; without it there is no such column.
+        n_images : int, default=8
+            How many of each cluster in each column.
         figure : matplotlib Figure, default=None
             Where to draw; by default a new one.
 
@@ -113,8 +122,10 @@ class ClusterImagesDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         images, probabilities = np.asarray(images), np.asarray(probabilities)
-        check_consistent_length(images, probabilities)
-        return cls(*_choose(images.__getitem__, probabilities, n_images)).plot(figure)
+        scores = None if typicality is None else column_or_1d(typicality)
+        check_consistent_length(images, probabilities, scores)
+        chosen = _choose(images.__getitem__, probabilities, n_images, scores)
+        return cls(*chosen).plot(figure)
 
     def plot(self, figure: Figure | None = None) -> Self:
         """Draw the images.
@@ -129,10 +140,10 @@ class ClusterImagesDisplay:
         display : ClusterImagesDisplay
             With what was drawn.
         """
-        n_clusters, _, n_images, height, width = self.images.shape[:5]
+        n_clusters, n_columns, n_images, height, width = self.images.shape[:5]
         side, lines = 0.42 * n_images, n_clusters * 0.42 * height / width
-        figure = new_figure(self, figure, figsize=(2 * side + 1.6, lines + 0.7))
-        self.axes_ = figure.subplots(n_clusters, 2, squeeze=False)
+        figure = new_figure(self, figure, figsize=(n_columns * side + 1.6, lines + 0.7))
+        self.axes_ = figure.subplots(n_clusters, n_columns, squeeze=False)
         low, high = np.nanmin(self.images), np.nanmax(self.images)
         for cluster, row in enumerate(self.axes_):
             for ax, images in zip(row, self.images[cluster], strict=True):
@@ -153,8 +164,8 @@ class ClusterImagesDisplay:
                 va="center",
                 fontsize=8,
             )
-        self.axes_[0, 0].set_title("most certain", fontsize=10)
-        self.axes_[0, 1].set_title("least certain", fontsize=10)
+        for ax, title in zip(self.axes_[0], COLUMNS, strict=False):
+            ax.set_title(title, fontsize=10)
         figure.subplots_adjust(
             left=0.09, right=0.99, bottom=0.01, top=0.94, wspace=0.04, hspace=0.06
         )
@@ -165,17 +176,22 @@ def _choose(
     images_at: Callable[[NDArray[np.int64]], NDArray[Any]],
     probabilities: NDArray[Any],
     n_images: int,
+    typicality: NDArray[Any] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The most and the least certain images of each cluster, and the sizes."""
+    """The images of each cluster that are drawn, and the sizes."""
     labels, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
     n_clusters = probabilities.shape[1]
     image_shape = images_at(np.arange(1)).shape[1:]
-    chosen = np.full((n_clusters, 2, n_images, *image_shape), np.nan)
+    n_columns = len(COLUMNS) if typicality is not None else len(COLUMNS) - 1
+    chosen = np.full((n_clusters, n_columns, n_images, *image_shape), np.nan)
     for cluster in range(n_clusters):
         members = np.flatnonzero(labels == cluster)
         members = members[np.argsort(-certainty[members], kind="stable")]
-        for row, order in enumerate((members, members[::-1])):
+        orders = [members, members[::-1]]
+        if typicality is not None:
+            orders.append(members[np.argsort(typicality[members], kind="stable")])
+        for column, order in enumerate(orders):
             shown = order[:n_images]
             if len(shown) > 0:
-                chosen[cluster, row, : len(shown)] = images_at(shown)
+                chosen[cluster, column, : len(shown)] = images_at(shown)
     return chosen, np.bincount(labels, minlength=n_clusters)
