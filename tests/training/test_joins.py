@@ -9,6 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from skdepict._training.joins import (
     POWERS,
+    check_joined,
     clusters_of,
     join,
     join_groups,
@@ -217,3 +218,26 @@ def test_clusters_are_distinct_up_to_where_the_odds_fall():
     # What comes later is no reason to split.
     assert number_of(distinct, one, distinct) == 2
     assert number_of(one, one) == 2
+
+
+def test_arrays_that_are_no_joins_are_refused():
+    groups = np.repeat(np.arange(4), 25)
+    joined, _ = join(planted([0.6, 0.4], 2)[0], groups, 2)
+    check_joined(joined, 100)
+    twice = joined.children.copy()
+    twice[1] = twice[0]
+    for forged in (
+        {"groups": groups[1:]},
+        {"groups": groups.astype(float)},
+        {"groups": groups + 1},
+        {"clusters": joined.clusters - 1},
+        {"clusters": joined.clusters + 3},
+        {"children": joined.children[1:]},
+        {"children": twice},
+        # Of a node that is made later.
+        {"children": joined.children[::-1]},
+        {"agreements": joined.agreements[1:]},
+        {"numbers": joined.numbers[:, 1:]},
+    ):
+        with pytest.raises(ValueError, match="no joins of groups"):
+            check_joined(joined._replace(**forged), 100)
