@@ -33,6 +33,7 @@ from skdepict._surroundings import module_generators, own_surroundings, restored
 from skdepict._training.callbacks import FitEvents
 from skdepict._training.joins import clusters_of
 from skdepict._training.loop import Training
+from skdepict._training.objectives import class_means
 from skdepict._training.processes import Processes
 from skdepict._training.progress import check_values
 from skdepict._training.settings import (
@@ -44,7 +45,6 @@ from skdepict._training.settings import (
     published,
 )
 from skdepict._training.start import (
-    class_means,
     known_n_clusters,
     labels_are_given,
     samples_to_label,

@@ -76,7 +76,7 @@ def clusters_of(children, n_clusters):
     return np.unique(names, return_inverse=True)[1]
 
 
-def join_groups(frequencies, power, n_samples):
+def join_groups(frequencies, power, n_samples, within=None):
     """Join, again and again, the two groups that lose least.
 
     Parameters
@@ -86,6 +86,8 @@ def join_groups(frequencies, power, n_samples):
     power : float
         See `POWERS`.
     n_samples : int
+    within : ndarray of shape (n_groups,), default=None
+        Groups of one of these clusters are joined before any others.
 
     Returns
     -------
@@ -106,12 +108,15 @@ def join_groups(frequencies, power, n_samples):
         of_all, score_of_all = score(joint, n_samples)
         numbers.append((len(joint), of_all, agreement.min()))
         scores.append(score_of_all)
+        if within is not None and len(np.unique(within)) < len(within):
+            cost[within[:, None] != within] = np.inf
         a, b = sorted(np.unravel_index(cost.argmin(), cost.shape))
         children.append(sorted((nodes[a], nodes[b])))
         agreements.append(agreement[a, b])
         joint, joined = _without(joint, joined, a, b)
         nodes[a] = n_groups + len(children) - 1
         nodes = np.delete(nodes, b)
+        within = None if within is None else np.delete(within, b)
     found = np.array(numbers[::-1]).reshape(-1, 3)
     found[:, 1:] = found[:, 1:].clip(*CERTAIN)
     return Joins(
@@ -281,7 +286,7 @@ class JoinedGroups(NamedTuple):
         return np.where(moved, largest[labels], self.groups)
 
 
-def join(frequencies, groups, n_clusters=None, half_way=False):
+def join(frequencies, groups, n_clusters=None, half_way=False, proposals=None):
     """Join groups to clusters.
 
     Parameters
@@ -294,6 +299,10 @@ def join(frequencies, groups, n_clusters=None, half_way=False):
         Up to n_groups; by default the number that the joins tell.
     half_way : bool, default=False
         Whether only half of the joins that are needed are made.
+    proposals : callable, default=None
+        From `groups` and a number of clusters to partitions of the groups, each an
+        ndarray of shape (n_groups,), of which the best is taken. By default those that
+        joins by different `POWERS` make.
 
     Returns
     -------
@@ -306,10 +315,15 @@ def join(frequencies, groups, n_clusters=None, half_way=False):
     if n_clusters is None:
         n_clusters = number_of_clusters(most_confused.numbers)
     if 1 < n_clusters < n_groups:
-        others = [join_groups(frequencies, power, n_samples) for power in POWERS[:-1]]
-        joins = max(
-            (*others, most_confused), key=lambda joins: joins.scores[n_clusters - 2]
-        )
+        if proposals is None:
+            sequences = [join_groups(frequencies, p, n_samples) for p in POWERS[:-1]]
+            sequences.append(most_confused)
+        else:
+            sequences = [
+                join_groups(frequencies, POWERS[-1], n_samples, partition)
+                for partition in proposals(groups, n_clusters)
+            ]
+        joins = max(sequences, key=lambda joins: joins.scores[n_clusters - 2])
     n_left = math.ceil((n_groups + n_clusters) / 2) if half_way else n_clusters
     clusters = clusters_of(joins.children, n_left)
     if n_left < n_groups:

@@ -177,7 +177,9 @@ def joint_frequencies(model, samples, noise, n_views=N_VIEWS):
     return frequencies
 
 
-def joined_groups(model, samples, noise, processes, n_clusters, half_way):
+def joined_groups(
+    model, samples, noise, processes, n_clusters, half_way, proposals=None
+):
     """Join the groups of a model; see `join`.
 
     Parameters
@@ -189,6 +191,7 @@ def joined_groups(model, samples, noise, processes, n_clusters, half_way):
     processes : Processes
     n_clusters : int or None
     half_way : bool
+    proposals : callable or None
         See `join`.
 
     Returns
@@ -200,4 +203,6 @@ def joined_groups(model, samples, noise, processes, n_clusters, half_way):
     frequencies /= frequencies.sum()
     groups = assign_all(model, samples).argmax(dim=1)
     groups = processes.gather(groups).cpu().numpy()
-    return processes.from_first(lambda: join(frequencies, groups, n_clusters, half_way))
+    return processes.from_first(
+        lambda: join(frequencies, groups, n_clusters, half_way, proposals)
+    )

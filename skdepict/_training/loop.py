@@ -10,7 +10,10 @@ from torch.nn import functional
 from skdepict._training import judge
 from skdepict._training.noise import Noise
 from skdepict._training.objectives import (
+    class_means,
+    class_sums,
     estimated_prior,
+    mean_of_sums,
     prior_divergence,
     size_divergence,
     target_distribution,
@@ -20,10 +23,9 @@ from skdepict._training.settings import SCHEDULES, WARM_UP
 from skdepict._training.start import (
     PRIOR_STRENGTH,
     Start,
-    class_means,
-    class_sums,
     labels_are_given,
-    mean_of_sums,
+    merged_graphs,
+    partitions_by_graphs,
     starting_labels,
     with_prior,
 )
@@ -76,7 +78,7 @@ class Training:
     ):
         self.model, self._samples, self._labelled = model, samples, labelled
         self._settings, self._processes = settings, processes
-        self._checkpoints = checkpoints
+        self._checkpoints, self._merged = checkpoints, None
         self._share = processes.share(settings.n_samples)
         self._members = None
         if settings.members is not None:
@@ -241,7 +243,7 @@ class Training:
                 losses += step(index, self._loss_weights(number, n_steps))
             losses = processes.sum(losses)
             processes.average_buffers(self.model)
-            record = self._record(*(losses / n_samples).tolist())
+            record = progress.new_record(*(losses / n_samples).tolist())
             yield record
             progress.history.append(record)
             self._log(record)
@@ -274,19 +276,21 @@ class Training:
 
     def _starting_labels(self):
         return starting_labels(
-            self._settings, self._labelled.rows, self._embedding, self._samples.device
+            self._settings, self._labelled.rows, self._embedding, self._graphs
         )
+
+    def _graphs(self):
+        if self._merged is None:
+            self._merged = merged_graphs(self._labelled.rows(), self._samples.device)
+        return self._merged
 
     def _labels_for_another_round(self):
         """None if there is to be no other round."""
         settings, progress = self._settings, self.progress
-        by_path_integral = isinstance(settings.init, str) and (
-            settings.init == "path-integral"
-        )
         is_last = progress.stopped or progress.round >= settings.max_rounds
         # After a round that made it worse, there is no reason for another one.
         is_last |= progress.best["round"] < progress.round
-        if is_last or progress.estimated or not by_path_integral:
+        if is_last or progress.estimated or not settings.by_path_integral:
             return None
         return judge.better_labels(
             self._embedding,
@@ -302,14 +306,24 @@ class Training:
         n_clusters = n_groups if progress.final else progress.n_clusters or None
         # What is learned half-way shows better what belongs together.
         half_way = self._settings.max_rounds - progress.round > 1
+        proposals = None
+        if self._settings.by_path_integral and not self._settings.distorts:
+            # Two views that differ in noise alone say little of that; graphs say more.
+            half_way, proposals = False, self._proposals
         joined, n_clusters = judge.joined_groups(
             *(self.model, self._samples, self._noise, self._processes),
-            *(n_clusters, half_way),
+            *(n_clusters, half_way, proposals),
         )
         if progress.joined is not None:
             # The finest groups tell most of their number.
             joined = joined._replace(numbers=progress.joined.numbers)
         progress.joined, progress.n_clusters = joined, n_clusters
+
+    def _proposals(self, groups, n_clusters):
+        if self._members is not None:
+            groups = groups[self._settings.members]
+        n_groups = len(self.progress.prior)
+        return partitions_by_graphs(self._graphs(), groups, n_groups, n_clusters)
 
     def _joined_start(self):
         self._join_groups()
@@ -413,31 +427,6 @@ class Training:
             return copy.deepcopy(self.model)
         with self.progress.average.applied():
             return copy.deepcopy(self.model)
-
-    def _record(self, reconstruction, clustering):
-        """What the history says of the epoch that has ended.
-
-        Raises
-        ------
-        FloatingPointError
-            If the loss is not finite.
-        """
-        phase, epoch = self.progress.phase, self.progress.epoch
-        loss = reconstruction + clustering
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"The loss became {loss} in epoch {epoch + 1} of the {phase!r} phase. "
-                f"Use a learning_rate below {self._settings.learning_rate:g}, and look "
-                "for extreme values in X."
-            )
-        return {
-            "phase": phase,
-            "round": self.progress.round,
-            "epoch": epoch,
-            "loss": loss,
-            "reconstruction": reconstruction,
-            "clustering": clustering,
-        }
 
     def _log(self, record):
         message = ", ".join(

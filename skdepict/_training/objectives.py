@@ -16,6 +16,7 @@ with Q fixed.
 
 import numpy as np
 import torch
+from scipy import sparse
 from scipy.special import rel_entr
 from torch.nn import functional
 
@@ -157,3 +158,36 @@ def chance(n_samples, n_clusters):
     divergence : float
     """
     return (n_clusters - 1) / (2 * n_samples)
+
+
+def class_means(points, labels, n_clusters):
+    """The mean of the points of each label; NaN for a label that has none.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, n_dimensions)
+    labels : ndarray of shape (n_samples,)
+        Values in 0 to n_clusters - 1.
+    n_clusters : int
+
+    Returns
+    -------
+    means : ndarray of shape (n_clusters, n_dimensions)
+    """
+    return mean_of_sums(*class_sums(points, labels, n_clusters))
+
+
+def class_sums(points, labels, n_clusters):
+    """The sum, and the number, of the points of each label; as for `class_means`."""
+    places = labels, np.arange(len(labels))
+    members = sparse.csr_array(
+        (np.ones(len(labels), dtype=points.dtype), places),
+        shape=(n_clusters, len(labels)),
+    )
+    return members @ points, np.bincount(labels, minlength=n_clusters)
+
+
+def mean_of_sums(sums, counts):
+    """Sums over counts; NaN where nothing was counted."""
+    sums[counts == 0] = np.nan
+    return sums / np.maximum(counts, 1)[:, None].astype(sums.dtype)

@@ -106,6 +106,30 @@ class Progress:
             self.average = WeightAverage(self._model, self._settings.average_decay)
         self.lowest, self.lowest_average = math.inf, []
 
+    def new_record(self, reconstruction, clustering):
+        """What the history says of the epoch that has ended.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss is not finite.
+        """
+        loss = reconstruction + clustering
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"The loss became {loss} in epoch {self.epoch + 1} of the "
+                f"{self.phase!r} phase. Use a learning_rate below "
+                f"{self._settings.learning_rate:g}, and look for extreme values in X."
+            )
+        return {
+            "phase": self.phase,
+            "round": self.round,
+            "epoch": self.epoch,
+            "loss": loss,
+            "reconstruction": reconstruction,
+            "clustering": clustering,
+        }
+
     def keep_if_best(self, divergence):
         """Keep the weights of a round whose sizes are nearer to the prior than all."""
         if not self.best or divergence < self.best["divergence"]:

@@ -153,6 +153,16 @@ class Settings:
         return cls(**given | algorithm | found | derived)
 
     @property
+    def by_path_integral(self):
+        """Whether graphs of the samples give the starting labels."""
+        return isinstance(self.init, str) and self.init == "path-integral"
+
+    @property
+    def distorts(self):
+        """Whether noisy views of a sample are moved and bent, too."""
+        return self.affine_noise or self.elastic_noise
+
+    @property
     def n_labelled(self):
         """The samples that get starting labels."""
         return self.n_samples if self.members is None else len(self.members)

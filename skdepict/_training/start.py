@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 
@@ -18,7 +17,12 @@ from skdepict._path_integral.graph import N_NEIGHBORS, nearest_neighbors
 from skdepict._path_integral.tree import merge_neighbors
 from skdepict._surroundings import sklearn_defaults
 from skdepict._training.device_neighbors import device_neighbors
-from skdepict._training.objectives import chance, size_divergence, sizes_of
+from skdepict._training.objectives import (
+    chance,
+    class_means,
+    size_divergence,
+    sizes_of,
+)
 from skdepict._training.settings import MIN_FINE, check_init_array, n_fine_groups
 from skdepict._training.streams import stream_seed
 
@@ -218,6 +222,30 @@ def nearest_labels(graphs, prior):
     return labels, divergence
 
 
+def partitions_by_graphs(graphs, groups, n_groups, n_clusters):
+    """How graphs would join groups: each to what most of its samples are in there.
+
+    Parameters
+    ----------
+    graphs : dict of float to GroupMerges
+    groups : ndarray of shape (n_samples,)
+        Values in 0 to n_groups - 1.
+    n_groups, n_clusters : int
+
+    Returns
+    -------
+    partitions : list of ndarray of shape (n_groups,)
+        One for each graph, with values in 0 to n_clusters - 1.
+    """
+    partitions = []
+    for merges in graphs.values():
+        labels = cut_children(merges.tree(n_clusters).children, n_clusters)
+        counts = np.zeros((n_groups, n_clusters), dtype=np.int64)
+        np.add.at(counts, (groups, labels), 1)
+        partitions.append(counts.argmax(axis=1))
+    return partitions
+
+
 def path_integral_labels(points, prior, device):
     """The labels of the points that are nearest to the prior; see `nearest_labels`."""
     if len(prior) == 1:
@@ -257,7 +285,7 @@ def even_number(graphs, n_samples):
     return found
 
 
-def starting_labels(settings, rows, embedding, device):
+def starting_labels(settings, rows, embedding, graphs):
     """Label the samples before the network does.
 
     Parameters
@@ -267,12 +295,12 @@ def starting_labels(settings, rows, embedding, device):
         (n_samples,) or centres of shape (n_clusters, n_features).
     rows : callable
         Returns the scaled samples as an ndarray of shape (n_samples, n_features).
-        "path-integral" and centres work on these.
+        Centres work on these.
     embedding : callable
         Returns the embedding, an ndarray of shape (n_samples, embedding_dim). "kmeans"
         and clusterers work on it.
-    device : torch.device
-        Where "path-integral" searches for neighbours.
+    graphs : callable
+        Returns the `merged_graphs` of the rows, for "path-integral".
 
     Returns
     -------
@@ -294,14 +322,14 @@ def starting_labels(settings, rows, embedding, device):
         labels = init if init.ndim == 1 else _nearest_center(rows(), init)
         return with_prior(labels, prior, n_clusters)
     if isinstance(init, str) and init == "path-integral":
-        graphs = merged_graphs(rows(), device)
+        merged = graphs()
         if n_clusters is None:
-            n_clusters = even_number(graphs, settings.n_labelled)
+            n_clusters = even_number(merged, settings.n_labelled)
 
         def label(n_groups, prior=None):
             if prior is not None:
-                return nearest_labels(graphs, prior)[0]
-            children = graphs[FINE_WHITENING].tree(n_groups).children
+                return nearest_labels(merged, prior)[0]
+            children = merged[FINE_WHITENING].tree(n_groups).children
             return cut_children(children, n_groups)
     else:
         clusterer = KMeans(n_init=10) if isinstance(init, str) else init
@@ -378,39 +406,6 @@ def _nearest_center(points, centers):
     return np.argmin(
         (centers**2).sum(axis=1) - 2 * points.astype(np.float64) @ centers.T, axis=1
     )
-
-
-def class_means(points, labels, n_clusters):
-    """The mean of the points of each label; NaN for a label that has none.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_samples, n_dimensions)
-    labels : ndarray of shape (n_samples,)
-        Values in 0 to n_clusters - 1.
-    n_clusters : int
-
-    Returns
-    -------
-    means : ndarray of shape (n_clusters, n_dimensions)
-    """
-    return mean_of_sums(*class_sums(points, labels, n_clusters))
-
-
-def class_sums(points, labels, n_clusters):
-    """The sum, and the number, of the points of each label; as for `class_means`."""
-    places = labels, np.arange(len(labels))
-    members = sparse.csr_array(
-        (np.ones(len(labels), dtype=points.dtype), places),
-        shape=(n_clusters, len(labels)),
-    )
-    return members @ points, np.bincount(labels, minlength=n_clusters)
-
-
-def mean_of_sums(sums, counts):
-    """Sums over counts; NaN where nothing was counted."""
-    sums[counts == 0] = np.nan
-    return sums / np.maximum(counts, 1)[:, None].astype(sums.dtype)
 
 
 def order_by_prior(labels, prior):

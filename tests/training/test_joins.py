@@ -136,6 +136,32 @@ def test_even_sizes_decide_where_confusion_does_not():
     assert clusters[2] == clusters[3]
 
 
+@given(seed=st.integers(0, 10_000), n_groups=st.integers(3, 9), data=st.data())
+def test_the_best_of_proposals_is_taken_and_its_tree_is_cut_there(seed, n_groups, data):
+    n_clusters = data.draw(st.integers(2, n_groups - 1))
+    rng = np.random.default_rng(seed)
+    joint, groups = random_joint(seed, n_groups), np.arange(n_groups).repeat(9)
+
+    def proposals(given, number):
+        np.testing.assert_array_equal(given, groups)
+        assert number == n_clusters
+        return partitions
+
+    partitions = [rng.permutation(np.arange(n_groups) % n_clusters) for _ in range(3)]
+    joined, found = join(joint, groups, n_clusters, proposals=proposals)
+    assert found == n_clusters
+    best = max(partitions, key=lambda p: score(coarse(joint, p), len(groups))[1])
+    assert adjusted_rand_score(best, joined.clusters) == 1.0
+    assert is_valid_linkage(joined.linkage())
+
+
+def test_proposals_of_fewer_clusters_than_asked_for_are_split():
+    joint, owners, _ = planted([0.6, 0.4], 2)
+    groups = np.arange(4).repeat(25)
+    joined, _ = join(joint, groups, 3, proposals=lambda *_: [owners])
+    assert len(set(zip(joined.clusters, owners, strict=True))) == 3
+
+
 def test_groups_without_samples_are_joined_first():
     joint = np.zeros((4, 4))
     joint[:3, :3] = random_joint(0, 3)

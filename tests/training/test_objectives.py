@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy, mse_loss
 
 from skdepict._training.objectives import (
     chance,
+    class_means,
     clustering_loss,
     estimated_prior,
     prior_divergence,
@@ -229,3 +230,15 @@ def test_estimated_prior_is_where_a_numerical_minimiser_ends(
 def test_estimated_prior_never_gives_up_a_cluster():
     found = estimated_prior(np.array([1.0, 0.0]), np.array([0.9, 0.1]), 1.0)
     np.testing.assert_allclose(found, [0.95, 0.05])
+
+
+@given(labels=st.lists(st.integers(0, 4), min_size=5, max_size=60))
+def test_class_means_equal_the_slow_ones(labels):
+    labels = np.array(labels)
+    points = np.random.default_rng(0).normal(size=(len(labels), 3))
+    means = class_means(points, labels, 5)
+    for k in range(5):
+        if np.any(labels == k):
+            np.testing.assert_allclose(means[k], points[labels == k].mean(axis=0))
+        else:
+            assert np.all(np.isnan(means[k]))

@@ -18,12 +18,12 @@ from skdepict._path_integral.tree import children_of_edges
 from skdepict._training.device_neighbors import device_neighbors
 from skdepict._training.objectives import size_divergence, sizes_of
 from skdepict._training.start import (
-    class_means,
     even_number,
     is_even,
     merged_graphs,
     nearest_labels,
     order_by_prior,
+    partitions_by_graphs,
     path_integral_labels,
     uniform,
     with_prior,
@@ -116,18 +116,6 @@ def test_centers_may_be_images(digits):
 def test_init_that_does_not_fit_is_refused(init, message, blobs):
     with pytest.raises(ValueError, match=message):
         quick(3, init=init).fit(blobs[0])
-
-
-@given(labels=st.lists(st.integers(0, 4), min_size=5, max_size=60))
-def test_class_means_equal_the_slow_ones(labels):
-    labels = np.array(labels)
-    points = np.random.default_rng(0).normal(size=(len(labels), 3))
-    means = class_means(points, labels, 5)
-    for k in range(5):
-        if np.any(labels == k):
-            np.testing.assert_allclose(means[k], points[labels == k].mean(axis=0))
-        else:
-            assert np.all(np.isnan(means[k]))
 
 
 @given(
@@ -261,6 +249,16 @@ def test_even_sizes_tell_how_many_clusters_there_are():
     assert number_of([400, 300, 200, 150, 100, 50, 40, 30, 20, 10]) is None
     # Two halves are no evidence: most data could be halved.
     assert number_of([500, 500]) is None
+
+
+def test_graphs_join_groups_to_what_most_of_their_samples_are_in():
+    X, y = blobs_of([90, 70, 50])
+    graphs = {0.3: merged_graphs(X, torch.device("cpu"))[0.3]}
+    groups = 2 * y + np.random.default_rng(0).integers(0, 2, len(y))
+    # Samples on the wrong side change nothing.
+    groups[0] = (groups[0] + 2) % 6
+    (partition,) = partitions_by_graphs(graphs, groups, 6, 3)
+    assert adjusted_rand_score([0, 0, 1, 1, 2, 2], partition) == 1.0
 
 
 def test_frequencies_are_estimated_where_starting_labels_are_uneven():
