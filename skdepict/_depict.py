@@ -174,8 +174,8 @@ class DEPICTClustering(
         How often the phases "initialise" and "joint" may be run. Where the prior is
         estimated, the first round is for fine groups: three for each cluster, and at
         least 30. Half of the joins are made before the second round, and the others
-        before the last one. With 2 all are made at once, with 1 there are no fine
-        groups.
+        before the last one. With 2, or without `distortion`, all are made at
+        once; with 1 there are no fine groups.
         Otherwise, with init="path-integral", the embedding is clustered by path
         integrals too, once it is trained; labels whose sizes are nearer to the prior
         than those of the network are what the next round starts from. There is no next
