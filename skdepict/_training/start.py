@@ -321,7 +321,7 @@ def starting_labels(settings, rows, embedding, graphs):
     if isinstance(init, np.ndarray):
         labels = init if init.ndim == 1 else _nearest_center(rows(), init)
         return with_prior(labels, prior, n_clusters)
-    if isinstance(init, str) and init == "path-integral":
+    if settings.by_path_integral:
         merged = graphs()
         if n_clusters is None:
             n_clusters = even_number(merged, settings.n_labelled)
