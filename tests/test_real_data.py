@@ -6,7 +6,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from skdepict import DEPICTClustering
-from skdepict._training.start import path_integral_labels
+from skdepict._training.graphs import path_integral_labels
 from skdepict.metrics import clustering_accuracy
 
 from .conftest import load_real

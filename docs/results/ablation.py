@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from skdepict import DEPICTClustering
-from skdepict._training import loop, start, step
+from skdepict._training import graphs, loop, step
 from skdepict.benchmark.methods import METHODS
 from skdepict.benchmark.suites import Study, study_command
 
@@ -66,7 +66,7 @@ def replace_in(owner, name, value):
 
 def take_one_graph():
     """Take the labels of one graph, that of PathIntegralClustering's defaults."""
-    replace_in(start, "WHITENINGS", (0.6,))
+    replace_in(graphs, "WHITENINGS", (0.6,))
 
 
 def take_no_prior():

@@ -116,6 +116,30 @@ class GroupMerges:
             self.n_connected_components,
         )
 
+    def step_frequencies(self, labels):
+        """How often a step of the walk leads from one cluster to another.
+
+        Steps are those to neighbours, of which copies of a sample are the nearest; one
+        begins at each sample.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n_samples,)
+            Values in 0 to n_clusters - 1; equal for equal samples.
+
+        Returns
+        -------
+        frequencies : ndarray of shape (n_clusters, n_clusters)
+            Symmetric, summing to 1.
+        """
+        counts, walk = self.copies.counts, self.transitions
+        staying = sparse.diags_array(walk.diagonal() / counts)
+        steps = sparse.csr_array(walk - staying)
+        steps = sparse.diags_array(counts / steps.sum(axis=1)) @ steps
+        members = membership(labels[self.copies.first])
+        frequencies = (members @ steps @ members.T).toarray()
+        return (frequencies + frequencies.T) / (2 * frequencies.sum())
+
 
 def merge_neighbors(
     neighbors,

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import torch
 
+from skdepict._training.graphs import path_integral_labels
 from skdepict._training.joins import join
-from skdepict._training.objectives import chance
-from skdepict._training.start import order_by_prior, path_integral_labels
+from skdepict._training.objectives import chance, same_sizes
+from skdepict._training.start import order_by_prior
 from skdepict._training.streams import stream_seed
 from skdepict.networks._inference import (
     assign,
@@ -32,13 +33,16 @@ MAX_SCREENED = 10_000
 N_VIEWS = 4
 
 
-def has_drifted(divergence, lowest, settings, n_clusters):
-    """Whether sizes have moved away from the prior in the joint phase.
+def has_drifted(divergence, lowest, estimated, settings, n_clusters):
+    """Whether sizes have moved away from the expected ones in the joint phase.
 
     Parameters
     ----------
     divergence, lowest : float
         KL(f || u) in nats now, and the least before.
+    estimated : bool
+        Whether u are but the sizes that starting labels had: training may correct them,
+        but large clusters that grow at the cost of others would grow ever faster.
     settings : Settings
     n_clusters : int
 
@@ -46,8 +50,10 @@ def has_drifted(divergence, lowest, settings, n_clusters):
     -------
     has_drifted : bool
     """
-    by_chance = chance(settings.n_samples, n_clusters)
-    allowed = MAX_GROWTH * lowest + MAX_RISE * by_chance
+    n_samples = settings.n_samples
+    allowed = MAX_GROWTH * lowest + MAX_RISE * chance(n_samples, n_clusters)
+    if estimated:
+        allowed = same_sizes(n_samples, n_clusters)
     return settings.early_stopping and divergence > allowed
 
 

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from skdepict._training import judge
+from skdepict._training.graphs import merged_graphs, partitions_by_graphs
 from skdepict._training.noise import Noise
 from skdepict._training.objectives import (
     class_means,
@@ -24,8 +25,6 @@ from skdepict._training.start import (
     PRIOR_STRENGTH,
     Start,
     labels_are_given,
-    merged_graphs,
-    partitions_by_graphs,
     starting_labels,
     with_prior,
 )
@@ -172,25 +171,34 @@ class Training:
 
             # Phase 3: Q from the clean pathway, then an epoch towards it, in turns.
             current = self._target_distribution()
-            self._keep_if_lowest(self._prior_divergence(current))
+            self._keep_if_lowest(self._divergence(current, progress.prior))
             targets = current.float().to(samples.device)
             for record in self._epochs(events, settings.max_iter, targets):
                 self._estimate_prior(current)
                 previous, current = current, self._target_distribution()
                 targets.copy_(current)
                 change = self._mean((current - previous).square()).mean().item()
-                divergence = self._prior_divergence(current)
+                divergence = self._divergence(current, progress.prior)
                 record |= {"prior_divergence": divergence, "target_change": change}
                 progress.n_iter += 1
                 # At first Q says little about convergence.
                 climbing = record["epoch"] < WARM_UP * settings.max_iter
                 progress.converged = change < settings.tol and not climbing
-                has_drifted = self._has_drifted(divergence)
+                drift = divergence
+                if progress.estimated:
+                    # The prior follows f, the guess does not. But groups that are yet
+                    # to be joined may have any sizes.
+                    drift = self._divergence(current, progress.guess)
+                    drift *= progress.final
+                has_drifted = judge.has_drifted(
+                    *(drift, progress.lowest, progress.estimated),
+                    *(settings, len(progress.prior)),
+                )
                 progress.phase_ends = progress.converged or has_drifted
                 if has_drifted:
                     progress.average.restore(progress.lowest_average)
                 else:
-                    self._keep_if_lowest(divergence)
+                    self._keep_if_lowest(drift)
             progress.average.apply()
             self._processes.average_buffers(self.model)
 
@@ -403,20 +411,13 @@ class Training:
         """The mean over the samples of all processes."""
         return self._processes.sum(rows.sum(dim=0)) / self._settings.n_samples
 
-    def _prior_divergence(self, targets):
-        return prior_divergence(self._mean(targets), self.progress.prior).item()
+    def _divergence(self, targets, prior):
+        return prior_divergence(self._mean(targets), prior).item()
 
-    def _has_drifted(self, divergence):
+    def _keep_if_lowest(self, drift):
         progress = self.progress
-        # A prior that is estimated follows the sizes.
-        return not progress.estimated and judge.has_drifted(
-            divergence, progress.lowest, self._settings, len(progress.prior)
-        )
-
-    def _keep_if_lowest(self, divergence):
-        progress = self.progress
-        if divergence < progress.lowest:
-            progress.lowest = divergence
+        if drift < progress.lowest:
+            progress.lowest = drift
             progress.lowest_average = progress.average.copy()
 
     def model_so_far(self):

@@ -20,6 +20,9 @@ from scipy import sparse
 from scipy.special import rel_entr
 from torch.nn import functional
 
+# See `same_sizes`.
+SAME_SIZES = 0.25
+
 
 def target_distribution(probabilities, prior, form, mass=None):
     """The target distribution Q in closed form.
@@ -115,6 +118,25 @@ def estimated_prior(frequencies, guess, strength):
         Positive, summing to 1.
     """
     return (frequencies + strength * guess) / (1.0 + strength)
+
+
+def same_sizes(n_samples, n_clusters):
+    """Up to which KL(f || u) in nats sizes still count as the expected ones.
+
+    Splitting one of k equal clusters in halves makes KL(f || u) = log(1 + 1/k) - log(2)
+    / k, nearly (1 - log 2) / k. A share `SAME_SIZES` of that is allowed, and chance.
+
+    Parameters
+    ----------
+    n_samples : int
+    n_clusters : int or ndarray
+
+    Returns
+    -------
+    bound : float or ndarray
+    """
+    by_chance = chance(n_samples, n_clusters)
+    return SAME_SIZES * (1.0 - np.log(2.0)) / n_clusters + by_chance
 
 
 def sizes_of(labels, n_clusters):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
@@ -12,22 +12,25 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
-from skdepict import PathIntegralClustering, WhitenedComponents
+from skdepict import DEPICTClustering, PathIntegralClustering, WhitenedComponents
+from skdepict._data.layout import Layout
 from skdepict._path_integral.cuts import cut_children, unevenness_of_cuts
 from skdepict._path_integral.tree import children_of_edges
 from skdepict._training.device_neighbors import device_neighbors
-from skdepict._training.objectives import size_divergence, sizes_of
-from skdepict._training.start import (
+from skdepict._training.graphs import (
     even_number,
     is_even,
+    least_mixed_labels,
     merged_graphs,
     nearest_labels,
-    order_by_prior,
     partitions_by_graphs,
     path_integral_labels,
     uniform,
-    with_prior,
 )
+from skdepict._training.joins import score
+from skdepict._training.objectives import size_divergence, sizes_of
+from skdepict._training.settings import Settings
+from skdepict._training.start import APART, order_by_prior, starting_labels, with_prior
 from tests.conftest import quick
 
 
@@ -222,6 +225,53 @@ def test_sizes_are_even_far_below_one_that_is_split(n_clusters):
     assert is_even(split / 5, n_samples, n_clusters + 1)
     # In few samples chance makes more of it.
     assert is_even(split, 10 * n_clusters, n_clusters + 1)
+
+
+@given(seed=st.integers(0, 10_000), n_copies=st.integers(0, 3))
+@settings(max_examples=20)
+def test_steps_between_clusters_are_those_of_a_walk(seed, n_copies):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(30, 3))
+    points = rng.permutation(np.concatenate([points] + [points[:5]] * n_copies))
+    graphs = merged_graphs(points, torch.device("cpu"))
+    labels = rng.integers(4, size=30)
+    merges = graphs[0.6]
+    labels[:4] = range(4)
+    of_samples = labels[merges.copies.point]
+    expected = np.zeros((4, 4))
+    probabilities = merges.transitions.toarray()
+    for a in merges.copies.point:
+        counts = merges.copies.counts
+        leave = 1 - probabilities[a, a] / counts[a]
+        for b, probability in enumerate(probabilities[a]):
+            # A walk that stays at a point goes to each of its samples alike.
+            to_others = probability * (counts[a] - 1) / counts[a]
+            step = to_others if a == b else probability
+            expected[labels[a], labels[b]] += step / leave
+    expected = (expected + expected.T) / (2 * len(points))
+    np.testing.assert_allclose(merges.step_frequencies(of_samples), expected)
+
+
+def test_groups_that_lie_apart_are_started_from_as_they_are():
+    # Of unequal size, in as many dimensions as pixels, far from each other.
+    sizes = [100, 40, 25, 15, 12]
+    X, y = blobs_of(sizes)
+    graphs = merged_graphs(X, torch.device("cpu"))
+    labels, agreement = least_mixed_labels(graphs, len(sizes))
+    assert adjusted_rand_score(y, labels) == 1
+    assert agreement > APART
+    mixed = np.random.default_rng(0).permutation(labels)
+    frequencies = graphs[0.3].step_frequencies(mixed)
+    assert score(frequencies, len(X))[0] < 0.5
+    parameters = DEPICTClustering(len(sizes)).get_params()
+    found = {"prior": None, "init": "path-integral", "seed": 0}
+    for shape, final in (((1, 4, 5), True), ((20,), False)):
+        # Of tables the graphs join fine groups later.
+        layout = Layout("image" if len(shape) == 3 else "table", shape)
+        of_fit = Settings.of(parameters, layout, len(X), len(sizes), None, **found)
+        start = starting_labels(of_fit, lambda: X, None, lambda: graphs)
+        assert start.final is start.estimated is final
+        assert not final or adjusted_rand_score(y, start.labels) == 1
 
 
 def test_of_two_clusters_nobody_knows_whether_they_are_even():

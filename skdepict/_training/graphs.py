@@ -1,0 +1,218 @@
+"""What the graphs of the samples say: labels, their number, and how they are mixed."""
+
+import copy
+import math
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from skdepict._path_integral.components import WhitenedComponents
+from skdepict._path_integral.copies import Copies
+from skdepict._path_integral.cuts import cut_children, unevenness_of_cuts
+from skdepict._path_integral.graph import N_NEIGHBORS, nearest_neighbors
+from skdepict._path_integral.tree import merge_neighbors
+from skdepict._surroundings import sklearn_defaults
+from skdepict._training.device_neighbors import device_neighbors
+from skdepict._training.joins import score
+from skdepict._training.objectives import (
+    chance,
+    same_sizes,
+    size_divergence,
+    sizes_of,
+)
+
+# Which of these suits the data differs from one to the next, so all are tried.
+WHITENINGS = (0.0, 0.3, 0.6, 0.8, 1.0)
+# Sizes are even where so even ones have a smaller probability, if any sizes are as
+# likely: 0.05 for the labels of one graph, of which the most even ones are taken.
+EVEN_BY_CHANCE = 0.05 / len(WHITENINGS)
+# They tell a number of clusters, among the many cuts of trees, if it is below this.
+EVEN_BY_CHANCE_OF_MANY = math.exp(-12)
+MAX_EVEN_CLUSTERS = 500
+MIN_EVEN_CLUSTER = 10
+
+
+def uniform(n_clusters):
+    """Equal frequencies."""
+    return np.full(n_clusters, 1.0 / n_clusters)
+
+
+def is_even(divergence, n_samples, n_clusters, most_probable=EVEN_BY_CHANCE):
+    """Whether clusters are so equally large that it can be no chance.
+
+    If all sizes are equally likely, the share of them with a smaller KL(f || u) is
+    proportional to the power (k - 1) / 2 of it: nothing can be said of two clusters.
+
+    Parameters
+    ----------
+    divergence : float or ndarray
+        KL(f || u) in nats from uniform frequencies.
+    n_samples : int
+    n_clusters : int or ndarray
+    most_probable : float
+        How probable so even sizes may be at most.
+
+    Returns
+    -------
+    is_even : bool or ndarray
+    """
+    by_chance = chance(n_samples, n_clusters)
+    # The mean of KL(f || u) for sizes that are all equally likely, for many clusters.
+    typical = 1.0 - np.euler_gamma
+    probability = ((divergence + by_chance) / typical) ** ((n_clusters - 1) / 2)
+    is_near = divergence <= same_sizes(n_samples, n_clusters)
+    return is_near & (probability <= most_probable)
+
+
+def merged_graphs(points, device, search=device_neighbors):
+    """Merge the points along the walks on several graphs.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, n_features)
+    device : torch.device
+        Where neighbours are searched for: on CUDA, else by scikit-learn.
+    search : callable, default=device_neighbors
+        How they are found on CUDA.
+
+    Returns
+    -------
+    graphs : dict of float to GroupMerges
+        By the degree to which components of the points are whitened.
+    """
+    fitted = WhitenedComponents().fit(points)
+    copies = Copies.of_rows(points)
+    points = points[copies.first]
+    tasks = []
+    for whitening in WHITENINGS:
+        components = copy.copy(fitted).set_params(whitening=whitening)
+        neighbors = None
+        if device.type == "cuda":
+            neighbors = search(components.transform(points), N_NEIGHBORS, device)
+        tasks.append((components, points, copies, neighbors))
+    # As many at once as the user's joblib.parallel_config says: one by default.
+    graphs = Parallel()(delayed(_merged_graph)(*task) for task in tasks)
+    return dict(zip(WHITENINGS, graphs, strict=True))
+
+
+@sklearn_defaults()
+def _merged_graph(components, points, copies, neighbors):
+    coordinates = components.transform(points)
+    neighbors = neighbors or nearest_neighbors(coordinates)
+    return merge_neighbors(neighbors, copies, coordinates)
+
+
+def nearest_labels(graphs, prior):
+    """The labels nearest to the prior among those of several graphs.
+
+    Those of the least KL(f || u) are taken: the term of the objective that asks for no
+    network.
+
+    Parameters
+    ----------
+    graphs : dict of float to GroupMerges
+    prior : ndarray of shape (n_clusters,)
+        Expected frequencies u of the clusters, in any order; at most n_samples.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+        Values in 0 to n_clusters - 1.
+    divergence : float
+        Their KL(f || u).
+    """
+    n_clusters = len(prior)
+    found = []
+    for merges in graphs.values():
+        labels = cut_children(merges.tree(n_clusters).children, n_clusters)
+        found.append((size_divergence(sizes_of(labels, n_clusters), prior), labels))
+    divergence, labels = min(found, key=lambda candidate: candidate[0])
+    return labels, divergence
+
+
+def path_integral_labels(points, prior, device):
+    """The labels of the points that are nearest to the prior; see `nearest_labels`."""
+    if len(prior) == 1:
+        return np.zeros(len(points), dtype=np.intp), 0.0
+    return nearest_labels(merged_graphs(points, device), prior)
+
+
+def least_mixed_labels(graphs, n_clusters):
+    """The labels between which the walks lead least, among those of several graphs.
+
+    Parameters
+    ----------
+    graphs : dict of float to GroupMerges
+    n_clusters : int
+        At least 2.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+        Values in 0 to n_clusters - 1.
+    agreement : float
+        I(end; start) of a step of the walk over the entropy of the clusters.
+    """
+    found = []
+    for merges in graphs.values():
+        labels = cut_children(merges.tree(n_clusters).children, n_clusters)
+        agreement, _ = score(merges.step_frequencies(labels), len(labels))
+        found.append((agreement, labels))
+    agreement, labels = max(found, key=lambda candidate: candidate[0])
+    return labels, agreement
+
+
+def partitions_by_graphs(graphs, groups, n_groups, n_clusters):
+    """How graphs would join groups: each to what most of its samples are in there.
+
+    Parameters
+    ----------
+    graphs : dict of float to GroupMerges
+    groups : ndarray of shape (n_samples,)
+        Values in 0 to n_groups - 1.
+    n_groups, n_clusters : int
+
+    Returns
+    -------
+    partitions : list of ndarray of shape (n_groups,)
+        One for each graph, with values in 0 to n_clusters - 1.
+    """
+    partitions = []
+    for merges in graphs.values():
+        labels = cut_children(merges.tree(n_clusters).children, n_clusters)
+        counts = np.zeros((n_groups, n_clusters), dtype=np.int64)
+        np.add.at(counts, (groups, labels), 1)
+        partitions.append(counts.argmax(axis=1))
+    return partitions
+
+
+def even_number(graphs, n_samples):
+    """The number of clusters, where some cut has clusters of equal size.
+
+    Parameters
+    ----------
+    graphs : dict of float to GroupMerges
+    n_samples : int
+
+    Returns
+    -------
+    n_clusters : int or None
+        The one whose evenness is least probable; None if no cut is even.
+    """
+    best, found = np.inf, None
+    most = min(MAX_EVEN_CLUSTERS, n_samples // MIN_EVEN_CLUSTER)
+    for merges in graphs.values():
+        # Where small groups go depends on the number of clusters, but not strongly.
+        low, high = 2, min(16, most)
+        while low <= high:
+            numbers = np.arange(low, high + 1)
+            children = merges.tree(int(high)).children
+            divergences = unevenness_of_cuts(children, numbers)
+            even = is_even(divergences, n_samples, numbers, EVEN_BY_CHANCE_OF_MANY)
+            by_chance = chance(n_samples, numbers)
+            surprise = np.log(divergences + by_chance) * (numbers - 1)
+            surprise[~even] = np.inf
+            if surprise.min() < best:
+                best, found = surprise.min(), int(numbers[surprise.argmin()])
+            low, high = high + 1, min(2 * high, most)
+    return found

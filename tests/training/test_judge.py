@@ -1,0 +1,72 @@
+"""When sizes drift, and whether another round may be better."""
+
+import numpy as np
+import pytest
+import torch
+
+from skdepict import DEPICTClustering
+from skdepict._data.layout import Layout
+from skdepict._training import judge
+from skdepict._training.settings import Settings
+from tests.training.test_loop import EVEN, offer
+
+
+def test_many_points_get_a_graph_only_where_a_part_of_them_gives_hope(
+    monkeypatch, few_digits
+):
+    images, y = few_digits
+    rows = images.reshape(300, -1)
+    settings = settings_of(n_samples=300, n_clusters=10)
+
+    def better_labels():
+        cpu = torch.device("cpu")
+        return judge.better_labels(
+            lambda: rows, settings, EVEN, 1.0, cpu, max_screened=100
+        )
+
+    asked = offer(monkeypatch, y, 10.0)
+    assert better_labels() is None
+    assert asked == [(100, 64)]
+    asked = offer(monkeypatch, y, 0.0)
+    assert len(np.unique(better_labels())) == 10
+    assert asked == [(100, 64), (300, 64)]
+
+
+def test_no_graph_of_the_embedding_where_it_could_only_win_by_chance():
+    def no_points():
+        pytest.fail("points were asked for")
+
+    settings = settings_of(n_samples=10_000, n_clusters=10)
+    cpu = torch.device("cpu")
+    # Chance is 9 / 20,000.
+    assert judge.better_labels(no_points, settings, EVEN, 4.9e-4, cpu) is None
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "lowest", "allowed"),
+    [(300, 0.0, 0.00375), (300, 0.1, 0.14375), (70_000, 0.01, 0.014016)],
+)
+def test_sizes_drift_where_they_leave_the_prior_by_a_part_of_chance(
+    n_samples, lowest, allowed
+):
+    settings = settings_of(n_samples=n_samples, n_clusters=10)
+    assert not judge.has_drifted(allowed * 0.999, lowest, False, settings, 10)
+    assert judge.has_drifted(allowed * 1.001, lowest, False, settings, 10)
+    settings = settings_of(n_samples=n_samples, n_clusters=10, algorithm="paper")
+    assert not judge.has_drifted(10.0, lowest, False, settings, 10)
+
+
+def test_sizes_that_are_only_a_guess_may_change_by_a_part_of_a_split():
+    settings = settings_of(n_samples=10**9, n_clusters=10)
+    split = (1 - np.log(2)) / 10
+    assert not judge.has_drifted(split / 4.01, 0.0, True, settings, 10)
+    assert judge.has_drifted(split / 3.99, 0.0, True, settings, 10)
+
+
+def settings_of(n_samples, n_clusters, **parameters):
+    """The settings of a fit of images."""
+    parameters = DEPICTClustering(n_clusters, **parameters).get_params()
+    prior = np.full(n_clusters, 1 / n_clusters)
+    found = {"prior": prior, "init": "path-integral", "seed": 0}
+    layout = Layout("image", (1, 8, 8))
+    return Settings.of(parameters, layout, n_samples, n_clusters, None, **found)
