@@ -182,6 +182,9 @@ UNEVEN_SETS = {
         ("USPS", SETS["USPS-11000"], None),
         ("Fashion-test", SETS["Fashion-test"], None),
         ("pendigits", SETS["pendigits"], None),
+        ("digits", SETS["digits"], None),
+        ("COIL-20", SETS["COIL-20"], None),
+        ("CMU-PIE", SETS["CMU-PIE"], None),
     )
     for ratio in (3, 10, 50)
 }
