@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from skdepict._training import judge
 from skdepict._training.graphs import merged_graphs, partitions_by_graphs
+from skdepict._training.held_out import HeldOut
 from skdepict._training.noise import Noise
 from skdepict._training.objectives import (
     class_means,
@@ -28,7 +29,7 @@ from skdepict._training.start import (
     starting_labels,
     with_prior,
 )
-from skdepict._training.step import GradientDescent, LossWeights
+from skdepict._training.step import GradientDescent, loss_weights
 from skdepict._training.streams import stream_seed
 from skdepict.networks._inference import (
     assign_all,
@@ -86,6 +87,7 @@ class Training:
         of_noise = torch.Generator(samples.device)
         of_noise.manual_seed(stream_seed(settings.seed, "noise", processes.rank, 0))
         self._noise = Noise(settings, of_noise)
+        self._held_out = HeldOut(model, samples, settings, processes)
         self._descent = GradientDescent(
             model, samples, settings, processes, self._noise
         )
@@ -156,49 +158,31 @@ class Training:
 
         # Phase 1: the autoencoder alone, noisy in, clean targets.
         if progress.phase == "pretrain":
-            for _ in self._epochs(events, settings.pretrain_epochs):
-                pass
+            others = self._held_out.others
+            for record in self._epochs(events, settings.pretrain_epochs, None, others):
+                self._held_out.judge(record, progress)
+            progress.go_back_to_lowest()
             self._start_round(self._processes.from_first(self._starting_labels))
 
         while progress.phase != "done":
             # Phase 2: the network and the softmax layer learn the starting labels.
             if progress.phase == "initialise":
-                targets = self._one_hot(progress.labels)
+                targets, members = self._one_hot(progress.labels)
                 n_epochs = settings.epochs_of_labels(len(progress.prior))
-                for _ in self._epochs(events, n_epochs, targets, self._members):
-                    pass
+                for record in self._epochs(events, n_epochs, targets, members):
+                    self._held_out.judge(record, progress)
+                progress.go_back_to_lowest()
                 progress.enter("joint")
 
             # Phase 3: Q from the clean pathway, then an epoch towards it, in turns.
             current = self._target_distribution()
-            self._keep_if_lowest(self._divergence(current, progress.prior))
+            progress.keep_if_lowest(self._divergence(current, progress.prior))
             targets = current.float().to(samples.device)
             for record in self._epochs(events, settings.max_iter, targets):
                 self._estimate_prior(current)
                 previous, current = current, self._target_distribution()
                 targets.copy_(current)
-                change = self._mean((current - previous).square()).mean().item()
-                divergence = self._divergence(current, progress.prior)
-                record |= {"prior_divergence": divergence, "target_change": change}
-                progress.n_iter += 1
-                # At first Q says little about convergence.
-                climbing = record["epoch"] < WARM_UP * settings.max_iter
-                progress.converged = change < settings.tol and not climbing
-                drift = divergence
-                if progress.estimated:
-                    # The prior follows f, the guess does not. But groups that are yet
-                    # to be joined may have any sizes.
-                    drift = self._divergence(current, progress.guess)
-                    drift *= progress.final
-                has_drifted = judge.has_drifted(
-                    *(drift, progress.lowest, progress.estimated),
-                    *(settings, len(progress.prior)),
-                )
-                progress.phase_ends = progress.converged or has_drifted
-                if has_drifted:
-                    progress.average.restore(progress.lowest_average)
-                else:
-                    self._keep_if_lowest(drift)
+                self._judge_epoch(record, current, previous)
             progress.average.apply()
             self._processes.average_buffers(self.model)
 
@@ -217,6 +201,31 @@ class Training:
                 progress.enter("done")
             else:
                 self._start_round(Start(labels, progress.prior.cpu().numpy()))
+
+    def _judge_epoch(self, record, current, previous):
+        """Say how far Q has moved, and end "joint" where it needs no other epoch."""
+        settings, progress = self._settings, self.progress
+        change = self._mean((current - previous).square()).mean().item()
+        drift = divergence = self._divergence(current, progress.prior)
+        record |= {"prior_divergence": divergence, "target_change": change}
+        progress.n_iter += 1
+        # At first Q says little about convergence.
+        climbing = record["epoch"] < WARM_UP * settings.max_iter
+        climbing &= not settings.as_published
+        progress.converged = change < settings.tol and not climbing
+        if progress.estimated:
+            # The prior follows f, the guess does not. But groups that are yet to be
+            # joined may have any sizes.
+            drift = self._divergence(current, progress.guess) * progress.final
+        has_drifted = judge.has_drifted(
+            *(drift, progress.lowest, progress.estimated),
+            *(settings, len(progress.prior)),
+        )
+        progress.phase_ends = progress.converged or has_drifted
+        if has_drifted:
+            progress.average.restore(progress.lowest_average)
+        else:
+            progress.keep_if_lowest(drift)
 
     def _epochs(self, events, n_epochs, targets=None, members=None):
         """Train through a phase, yielding each epoch's record to be added to.
@@ -248,7 +257,8 @@ class Training:
             batches = order.to(self._samples.device).tensor_split(n_batches)
             for number, index in enumerate(batches, progress.epoch * n_batches):
                 self._set_learning_rate(number, n_steps)
-                losses += step(index, self._loss_weights(number, n_steps))
+                weights = loss_weights(settings, progress.phase, number, n_steps)
+                losses += step(index, weights)
             losses = processes.sum(losses)
             processes.average_buffers(self.model)
             record = progress.new_record(*(losses / n_samples).tolist())
@@ -263,16 +273,6 @@ class Training:
                     progress.state_dict, now=progress.epoch == n_epochs
                 )
         events.end_phase()
-
-    def _loss_weights(self, number, n_steps):
-        """What the reconstruction loss weighs in a step of the phase."""
-        if self.progress.phase == "pretrain":
-            # Until the decoder knows what all samples have in common, it would be the
-            # embedding that learns it.
-            return LossWeights(1.0, in_encoder=number >= WARM_UP * n_steps)
-        if self.progress.phase == "initialise":
-            return LossWeights(0.0)
-        return LossWeights(self._settings.reconstruction_weight)
 
     def _set_learning_rate(self, number, n_steps):
         share = SCHEDULES[self._settings.schedule](number, n_steps)
@@ -376,12 +376,20 @@ class Training:
         return embed_all(self.model, self._labelled).cpu().numpy()
 
     def _one_hot(self, labels):
-        """Rows of Q that are sure of the labels; of this process's share of all."""
-        if self._members is None:
+        """Rows of Q that are sure of the labels, and of which samples they are.
+
+        With None for these, of all of this process's share.
+        """
+        members, taught = self._members, self._held_out.taught
+        device = self._samples.device
+        if taught is not None:
+            labels, places = labels[taught], torch.from_numpy(taught).to(device)
+            members = places if members is None else members[places]
+        elif members is None:
             labels = labels[self._share]
         labels = torch.as_tensor(labels, dtype=torch.int64)
         targets = functional.one_hot(labels, len(self.progress.prior))
-        return targets.float().to(self._samples.device)
+        return targets.float().to(device), members
 
     def _target_distribution(self):
         """Q of this process's samples, by the average of the weights."""
@@ -413,12 +421,6 @@ class Training:
 
     def _divergence(self, targets, prior):
         return prior_divergence(self._mean(targets), prior).item()
-
-    def _keep_if_lowest(self, drift):
-        progress = self.progress
-        if drift < progress.lowest:
-            progress.lowest = drift
-            progress.lowest_average = progress.average.copy()
 
     def model_so_far(self):
         """A copy of the model, if training ended now; None while it has no clusters."""

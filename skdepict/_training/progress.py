@@ -64,9 +64,10 @@ class Progress:
     optimizer : torch.optim.Optimizer
         That of the phase.
     average : WeightAverage or None
-        In "joint".
+        In "joint", and where some samples are held out.
     lowest, lowest_average : float, list of tensor
-        The least KL(f || u) of the phase in nats, and the average then.
+        The least KL(f || u) of the phase in nats, and the average then; before "joint"
+        of what held-out samples say.
     best : dict
         Of the round whose sizes are nearest to the prior: "round", "divergence" in
         nats, "converged"; empty before there is one.
@@ -102,7 +103,8 @@ class Progress:
         self.phase, self.epoch, self.phase_ends = phase, 0, False
         self.optimizer = self._new_optimizer()
         self.average: Any = None
-        if phase == "joint":
+        # Only "joint" has one that is none where nothing is held out.
+        if phase == "joint" or self._settings.as_published:
             self.average = WeightAverage(self._model, self._settings.average_decay)
         self.lowest, self.lowest_average = math.inf, []
 
@@ -129,6 +131,18 @@ class Progress:
             "reconstruction": reconstruction,
             "clustering": clustering,
         }
+
+    def keep_if_lowest(self, value):
+        """Keep the average of weights of an epoch that is better than those before."""
+        if value < self.lowest:
+            self.lowest = value
+            self.lowest_average = self.average.copy()
+
+    def go_back_to_lowest(self):
+        """Let the model be that of the best epoch of the phase, if one was kept."""
+        if self.lowest_average:
+            self.average.restore(self.lowest_average)
+            self.average.apply()
 
     def keep_if_best(self, divergence):
         """Keep the weights of a round whose sizes are nearer to the prior than all."""

@@ -36,15 +36,22 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
         "schedule": "one-cycle",
         "average_decay": 0.99,
         "early_stopping": True,
+        "as_published": False,
     },
     "paper": {
         "target": "square-root",
         "schedule": "constant",
         "average_decay": 0.0,
         "early_stopping": False,
+        "as_published": True,
     },
 }
 ALGORITHMS["program"] = ALGORITHMS["paper"] | {"target": "squared"}
+# How many epochs the phases of `DEPICTClustering.as_published` have at most.
+BUDGETS = {
+    "full": {"pretrain_epochs": 4000, "fit_epochs": 4000, "max_iter": 4000},
+    "short": {"pretrain_epochs": 50, "fit_epochs": 20, "max_iter": 50},
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Settings:
         them; 0 where it looks for the clusters.
     fit_epochs : int or None
         See `epochs_of_labels`.
-    target, schedule, average_decay, early_stopping
+    target, schedule, average_decay, early_stopping, as_published
         See `ALGORITHMS`.
     tol : float
         The mean squared change of Q below which the joint phase has converged.
@@ -99,6 +106,7 @@ class Settings:
     schedule: str
     average_decay: float
     early_stopping: bool
+    as_published: bool
     tol: float = 1e-7
 
     @classmethod
@@ -183,23 +191,23 @@ def n_fine_groups(n_samples, n_clusters):
     return n_groups if n_groups > max(n_clusters or 0, 2) else 0
 
 
-def published(n_clusters):
+def published(n_clusters, budget):
     """The parameters of the paper; see `DEPICTClustering.as_published`."""
     from skdepict._path_integral.estimator import PathIntegralClustering
 
     return {
         "embedding_dim": n_clusters,
-        "init": PathIntegralClustering(n_clusters, metric="euclidean"),
-        "algorithm": "paper",
+        "init": PathIntegralClustering(
+            n_clusters, metric="euclidean", bandwidth=1.0, min_cluster_fraction=0.0
+        ),
+        "algorithm": "program",
         "max_rounds": 1,
         "prior": "uniform",
-        "pretrain_epochs": 50,
-        "fit_epochs": 20,
-        "max_iter": 50,
         "reconstruction_weight": 1.0,
         "distortion": False,
         "learning_rate": 1e-4,
         "batch_size": 100,
+        **BUDGETS[budget],
     }
 
 

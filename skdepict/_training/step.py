@@ -1,5 +1,6 @@
 """One step of gradient descent; `losses` says what a batch teaches the network."""
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -7,6 +8,7 @@ import torch
 from skdepict._training.captured import CapturedStep, graphs_for
 from skdepict._training.executors import InParts, own_share
 from skdepict._training.objectives import clustering_loss
+from skdepict._training.settings import WARM_UP
 from skdepict.networks._base import no_corruption
 from skdepict.networks._device import training_precision
 
@@ -20,10 +22,39 @@ class LossWeights(NamedTuple):
         Its weight in the objective; with 0 the decoder is not run.
     in_encoder : bool
         Whether its gradient reaches the encoder.
+    as_published : bool
+        Whether that gradient is all there is, as in the authors' program: that of the
+        clean pathway's layers too, and what all samples of a batch want alike; and in
+        single precision.
     """
 
     reconstruction: float
     in_encoder: bool = True
+    as_published: bool = False
+
+
+def loss_weights(settings, phase, number, n_steps):
+    """What the reconstruction loss weighs in a step of a phase.
+
+    Parameters
+    ----------
+    settings : Settings
+    phase : str
+    number, n_steps : int
+        Which step it is, from 0, and how many there are.
+
+    Returns
+    -------
+    weights : LossWeights
+    """
+    if settings.as_published:
+        weight = 1.0 if phase == "pretrain" else settings.reconstruction_weight
+        return LossWeights(weight, as_published=True)
+    if phase == "pretrain":
+        # Until the decoder knows what all samples have in common, it would be the
+        # embedding that learns it.
+        return LossWeights(1.0, in_encoder=number >= WARM_UP * n_steps)
+    return LossWeights(settings.reconstruction_weight if phase == "joint" else 0.0)
 
 
 def losses(model, x, targets, weights, noise):
@@ -56,14 +87,18 @@ def losses(model, x, targets, weights, noise):
     noisy_x = noise.distort(x)
     if needs_clean and noisy_x is x:
         noisy_x = x.clone()
-    with training_precision(x.device):
+    precision = training_precision(x.device)
+    with nullcontext() if weights.as_published else precision:
         noisy = network.encode(noisy_x, noise.drop)
         logits = softmax_layer(noisy[-1])
         if weights.reconstruction:
             embedding = noisy[-1] if weights.in_encoder else noisy[-1].detach()
-            decoded = network.decode(_without_mean_gradient(embedding))
+            if not weights.as_published:
+                embedding = _without_mean_gradient(embedding)
+            decoded = network.decode(embedding)
         if needs_clean:
-            clean = encode_clean(network, x.clone())
+            with torch.set_grad_enabled(weights.as_published):
+                clean = network.encode(x.clone(), no_corruption)
             clean_logits = softmax_layer(clean[-1]).detach()
     if weights.reconstruction:
         reconstruction = weights.reconstruction * network.reconstruction_loss(
@@ -75,12 +110,6 @@ def losses(model, x, targets, weights, noise):
     if targets is not None:
         clustering = clustering_loss(targets, logits.float().log_softmax(dim=1))
     return reconstruction, clustering
-
-
-@torch.no_grad()
-def encode_clean(network, x):
-    """The layers of the clean pathway; targets, so that no gradient flows back."""
-    return network.encode(x, no_corruption)
 
 
 def _without_mean_gradient(embedding):

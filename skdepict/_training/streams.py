@@ -3,7 +3,16 @@
 import numpy as np
 
 # Only added to: the place of a use decides on its numbers.
-USES = ("weights", "module", "order", "noise", "members", "screening", "clusterer")
+USES = (
+    "weights",
+    "module",
+    "order",
+    "noise",
+    "members",
+    "screening",
+    "clusterer",
+    "held out",
+)
 
 
 def stream_seed(seed, use, *numbers):
@@ -13,8 +22,8 @@ def stream_seed(seed, use, *numbers):
     ----------
     seed : int
         Of the fit.
-    use : {"weights", "module", "order", "noise", "members", "screening", "clusterer"}
-        What is drawn.
+    use : str
+        What is drawn, one of `USES`.
     *numbers : int
         Which of several streams for this use, such as the rank of a process.
 

@@ -143,39 +143,6 @@ def test_targets_come_from_an_average_of_the_weights(decay, monkeypatch, few_dig
             torch.testing.assert_close(mean, value, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:Clusters")
-def test_published_configuration_can_be_fitted_and_overridden(few_digits):
-    model = DEPICTClustering.as_published(10, random_state=0)
-    init = model.init
-    assert (init.n_clusters, init.metric) == (10, "euclidean")
-    changed = {
-        "embedding_dim": 10,
-        "algorithm": "paper",
-        "max_rounds": 1,
-        "prior": "uniform",
-        "pretrain_epochs": 50,
-        "fit_epochs": 20,
-        "max_iter": 50,
-        "reconstruction_weight": 1.0,
-        "distortion": False,
-        "learning_rate": 1e-4,
-        "batch_size": 100,
-        "init": init,
-    }
-    default = DEPICTClustering(10, random_state=0)
-    assert model.get_params(deep=False) == default.get_params() | changed
-    model.set_params(pretrain_epochs=5, fit_epochs=5, max_iter=3)
-    model.fit(few_digits[0])
-    assert model.n_iter_ <= 3
-    assert model.history_[0]["reconstruction"] > 0
-    assert DEPICTClustering.as_published(3, dropout=0.2).dropout == 0.2
-
-
-def test_published_configuration_needs_a_number():
-    with pytest.raises(ValueError, match="as_published needs the number of clusters"):
-        DEPICTClustering.as_published("auto")
-
-
 class Remembering(nn.Module):
     """A module that keeps a result of its last forward pass, so cannot be copied."""
 
