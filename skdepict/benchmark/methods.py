@@ -120,6 +120,9 @@ METHODS: dict[str, Callable] = {
     "clustpy-ddc": make_ddc,
     "path-integral": partial(make_without_seed, "skdepict.PathIntegralClustering"),
     "depict-published": partial(make, "skdepict:DEPICTClustering.as_published"),
+    "depict-short": partial(
+        make, "skdepict:DEPICTClustering.as_published", budget="short"
+    ),
     "depict": partial(make, "skdepict.DEPICTClustering"),
 }
 # The ceiling where classes are of unequal size.

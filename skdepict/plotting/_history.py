@@ -19,6 +19,7 @@ TERMS = {
     "clustering": "KL(Q || P)",
     "prior_divergence": "KL(f || u)",
     "target_change": "change of Q",
+    "held_out": "of held-out samples",
 }
 
 
