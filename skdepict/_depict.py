@@ -193,8 +193,11 @@ class DEPICTClustering(
         squared change of Q from one epoch to the next is below 1e-7, after the first
         quarter.
 
-    reconstruction_weight : float, default=0.0
-        The weight of the reconstruction loss in the joint objective.
+    reconstruction_weight : float, default=1.0
+        The weight of the reconstruction loss in the joint objective. In "initialise"
+        the decoder alone learns from it. To take little time, one batch of eight is
+        reconstructed, with eight times the weight; with ``algorithm="paper"`` or
+        "program" all are. With 0 the decoder learns nothing.
 
     dropout : float, default=0.1
         The share of the inputs and of the hidden units that the noisy pathway drops,
@@ -393,7 +396,7 @@ class DEPICTClustering(
         max_rounds: int = 3,
         fit_epochs: int | None = None,
         max_iter: int | None = None,
-        reconstruction_weight: float = 0.0,
+        reconstruction_weight: float = 1.0,
         dropout: float = 0.1,
         distortion: bool = True,
         learning_rate: float = 4e-3,
@@ -807,9 +810,9 @@ class DEPICTClustering(
         Returns
         -------
         X_original : ndarray of shape (n_samples, ...)
-            Samples in the units and the shape that `fit` saw. The decoder learns to
-            reconstruct only where `pretrain_epochs` or `reconstruction_weight` is
-            positive.
+            Samples in the units and the shape that `fit` saw. With
+            ``reconstruction_weight=0`` and ``pretrain_epochs=0`` the decoder has
+            learned nothing, and they are noise.
         """
         check_is_fitted(self)
         embedding = check_array(X, dtype=[np.float64, np.float32], input_name="X")

@@ -14,6 +14,8 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from skdepict import DEPICTClustering
+from skdepict._data.layout import Layout
+from skdepict._training.settings import Settings
 
 settings.register_profile(
     "skdepict",
@@ -110,6 +112,15 @@ def quick(n_clusters=3, **parameters):
     if n_clusters == "auto":
         del defaults["prior"]
     return kind(n_clusters, **(defaults | parameters))
+
+
+def settings_of(n_samples, n_clusters, **parameters):
+    """The settings of a fit of images."""
+    parameters = DEPICTClustering(n_clusters, **parameters).get_params()
+    prior = np.full(n_clusters, 1 / n_clusters)
+    found = {"prior": prior, "init": "path-integral", "seed": 0}
+    layout = Layout("image", (1, 8, 8))
+    return Settings.of(parameters, layout, n_samples, n_clusters, None, **found)
 
 
 class BreakingNetwork(nn.Module):

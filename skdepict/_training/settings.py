@@ -203,7 +203,6 @@ def published(n_clusters, budget):
         "algorithm": "program",
         "max_rounds": 1,
         "prior": "uniform",
-        "reconstruction_weight": 1.0,
         "distortion": False,
         "learning_rate": 1e-4,
         "batch_size": 100,

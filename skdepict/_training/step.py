@@ -12,6 +12,10 @@ from skdepict._training.settings import WARM_UP
 from skdepict.networks._base import no_corruption
 from skdepict.networks._device import training_precision
 
+# Where the decoder only goes along, one batch of so many is reconstructed and counts
+# for all of them: the gradient has the same mean, at a fraction of its time.
+RECONSTRUCTED_EVERY = 8
+
 
 class LossWeights(NamedTuple):
     """How much the reconstruction loss counts; KL(Q || P) has the weight 1.
@@ -54,7 +58,10 @@ def loss_weights(settings, phase, number, n_steps):
         # Until the decoder knows what all samples have in common, it would be the
         # embedding that learns it.
         return LossWeights(1.0, in_encoder=number >= WARM_UP * n_steps)
-    return LossWeights(settings.reconstruction_weight if phase == "joint" else 0.0)
+    if number % RECONSTRUCTED_EVERY:
+        return LossWeights(0.0)
+    weight = RECONSTRUCTED_EVERY * settings.reconstruction_weight
+    return LossWeights(weight, in_encoder=phase == "joint")
 
 
 def losses(model, x, targets, weights, noise):

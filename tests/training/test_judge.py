@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from skdepict import DEPICTClustering
-from skdepict._data.layout import Layout
 from skdepict._training import judge
-from skdepict._training.settings import Settings
+from tests.conftest import settings_of
 from tests.training.test_loop import EVEN, offer
 
 
@@ -61,12 +59,3 @@ def test_sizes_that_are_only_a_guess_may_change_by_a_part_of_a_split():
     split = (1 - np.log(2)) / 10
     assert not judge.has_drifted(split / 4.01, 0.0, True, settings, 10)
     assert judge.has_drifted(split / 3.99, 0.0, True, settings, 10)
-
-
-def settings_of(n_samples, n_clusters, **parameters):
-    """The settings of a fit of images."""
-    parameters = DEPICTClustering(n_clusters, **parameters).get_params()
-    prior = np.full(n_clusters, 1 / n_clusters)
-    found = {"prior": prior, "init": "path-integral", "seed": 0}
-    layout = Layout("image", (1, 8, 8))
-    return Settings.of(parameters, layout, n_samples, n_clusters, None, **found)

@@ -15,8 +15,7 @@ from skdepict.metrics import clustering_accuracy
 from skdepict.networks import ConvAutoencoder
 from skdepict.networks._base import no_corruption
 from skdepict.networks._losses import reconstruction_loss
-from tests.conftest import load_real
-from tests.training.test_judge import settings_of
+from tests.conftest import load_real, settings_of
 
 
 def test_parameters_are_those_of_the_authors():
@@ -32,7 +31,6 @@ def test_parameters_are_those_of_the_authors():
         "pretrain_epochs": 4000,
         "fit_epochs": 4000,
         "max_iter": 4000,
-        "reconstruction_weight": 1.0,
         "distortion": False,
         "learning_rate": 1e-4,
         "batch_size": 100,

@@ -7,9 +7,10 @@ from scipy.special import rel_entr, softmax
 from torch import nn
 
 from skdepict._training.noise import Dropout
-from skdepict._training.step import LossWeights, losses
+from skdepict._training.step import LossWeights, loss_weights, losses
 from skdepict.networks import DenseAutoencoder
 from skdepict.networks._model import ClusteringModel
+from tests.conftest import settings_of
 
 
 class NoNoise:
@@ -76,6 +77,25 @@ def test_the_encoder_learns_from_the_decoder_only_where_it_is_said():
         assert terms[1].item() == 0
 
 
+def test_as_published_the_gradient_flows_through_all_layers():
+    torch.manual_seed(0)
+    model, x, targets = problem(DenseAutoencoder((64,), embedding_dim=8))
+    weights = LossWeights(0.7, as_published=True)
+    sum(losses(model, x, targets, weights, NoNoise())).backward()
+    found = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    # Without noise both pathways are one, which appears on both sides of each error.
+    *hidden, embedding = model.autoencoder.encode(x, lambda layer: layer)
+    decoded = model.autoencoder.decode(embedding)
+    pairs = zip(decoded, [*hidden[::-1], x], strict=True)
+    *of_hidden, of_input = [(ours - theirs).square().mean() for ours, theirs in pairs]
+    log_p = model.assignment(embedding).log_softmax(dim=1)
+    clustering = (targets * (targets.log() - log_p)).sum(dim=1).mean()
+    (0.7 * (of_input + 0.1 * sum(of_hidden)) + clustering).backward()
+    for gradient, parameter in zip(found, model.parameters(), strict=True):
+        torch.testing.assert_close(gradient, parameter.grad)
+
+
 class InPlace(nn.Module):
     """A module that changes its input."""
 
@@ -125,3 +145,17 @@ def test_noise_reaches_the_noisy_pathway_alone():
         clean = model.autoencoder.encode(x, lambda layer: layer)
     for ours, theirs in zip(seen[0][1:], clean[:-1], strict=True):
         torch.testing.assert_close(ours, theirs, atol=0.05, rtol=0.05)
+
+
+def test_one_batch_of_eight_is_reconstructed_and_counts_for_all():
+    settings = settings_of(1000, 10, reconstruction_weight=0.5)
+    for phase, in_encoder in (("initialise", False), ("joint", True)):
+        weights = [loss_weights(settings, phase, number, 64) for number in range(64)]
+        reconstructed = [w for w in weights if w.reconstruction]
+        assert len(reconstructed) == 8
+        assert np.mean([w.reconstruction for w in weights]) == 0.5
+        assert {w.in_encoder for w in reconstructed} == {in_encoder}
+    settings = settings_of(1000, 10, algorithm="paper", reconstruction_weight=0.5)
+    for phase, weight in (("pretrain", 1.0), ("initialise", 0.5), ("joint", 0.5)):
+        found = {loss_weights(settings, phase, number, 64) for number in range(64)}
+        assert found == {LossWeights(weight, as_published=True)}
