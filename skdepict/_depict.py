@@ -271,6 +271,10 @@ class DEPICTClustering(
     cluster_centers_ : ndarray of shape (n_clusters, embedding_dim)
         The mean embedding of each cluster; NaN for a cluster that has no samples.
 
+    cluster_prototypes_ : ndarray of shape (n_clusters, ...)
+        What the samples of each cluster have in common, in their shape and units: the
+        cluster's centre, decoded as `inverse_transform` does.
+
     embedding_ : ndarray of shape (n_samples, embedding_dim)
         The embedding of the training samples. Equal to ``transform(X)``.
 
@@ -830,6 +834,17 @@ class DEPICTClustering(
                 self._input_format.layout.n_features,
             )
         return self._input_format.restore(decoded.cpu().numpy()).astype(embedding.dtype)
+
+    @property
+    def cluster_prototypes_(self) -> Floats:
+        """What the samples of each cluster have in common: its centre, decoded."""
+        check_is_fitted(self)
+        has_samples = ~np.isnan(self.cluster_centers_).any(axis=1)
+        decoded = self.inverse_transform(self.cluster_centers_[has_samples])
+        shape = len(has_samples), *decoded.shape[1:]
+        prototypes = np.full(shape, np.nan, dtype=decoded.dtype)
+        prototypes[has_samples] = decoded
+        return prototypes
 
     def score(self, X: Any, y: Any = None) -> float:
         """How sure the model is of where it puts X.

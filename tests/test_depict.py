@@ -153,6 +153,27 @@ def test_inverse_transform_of_a_pretrained_model_resembles_the_images(few_digits
     assert np.mean((decoded - images) ** 2) < 0.6 * from_mean
 
 
+def test_prototypes_are_the_decoded_centres(few_digits):
+    images, y = few_digits
+    model = quick(10, init=y, fit_epochs=60, max_iter=60).fit(images)
+    prototypes = model.cluster_prototypes_
+    assert prototypes.shape == (10, 8, 8)
+    decoded = model.inverse_transform(model.cluster_centers_)
+    np.testing.assert_array_equal(prototypes, decoded)
+    means = np.array([images[model.labels_ == k].mean(axis=0) for k in range(10)])
+    errors = np.square(prototypes[:, None] - means).mean(axis=(2, 3))
+    # Each resembles its own cluster most.
+    np.testing.assert_array_equal(errors.argmin(axis=1), range(10))
+
+
+@pytest.mark.filterwarnings("ignore:Clusters")
+def test_a_cluster_without_samples_has_no_prototype(few_digits):
+    images, _ = few_digits
+    model = quick(2, init=np.zeros(300, dtype=int), max_iter=0).fit(images)
+    assert np.isnan(model.cluster_prototypes_[1]).all()
+    assert not np.isnan(model.cluster_prototypes_[0]).any()
+
+
 def test_history_has_every_loss_term_and_falls(few_digits):
     model = quick(
         10,

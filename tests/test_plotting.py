@@ -112,7 +112,10 @@ def test_images_are_in_the_order_of_certainty_and_of_typicality(fitted, few_digi
     probabilities = fitted.predict_proba(images)
     typicality = fitted.score_samples(images)
     assert display.images.shape == (10, 3, 4, 8, 8, 1)
-    assert display.axes_.shape == (10, 3)
+    assert display.axes_.shape == (10, 4)
+    assert display.axes_[0, 0].get_title() == "prototype"
+    prototypes = display.prototypes[..., 0]
+    np.testing.assert_allclose(prototypes, fitted.cluster_prototypes_)
     np.testing.assert_array_equal(display.sizes, np.bincount(fitted.labels_))
     for cluster in range(10):
         members = np.flatnonzero(fitted.labels_ == cluster)
@@ -151,6 +154,14 @@ def test_small_clusters_and_colours_can_be_drawn():
     assert display.images.shape[1] == 2
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         ClusterImagesDisplay.from_predictions(images, probabilities, typicality=[1])
+
+
+def test_a_decoder_that_has_learned_nothing_is_not_drawn(few_digits):
+    images = few_digits[0]
+    model = quick(10, reconstruction_weight=0.0).fit(images)
+    display = drawn(ClusterImagesDisplay.from_estimator(model, images))
+    assert display.prototypes is None
+    assert display.axes_.shape == (10, 3)
 
 
 def test_images_of_tables_are_refused(blobs):

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = ("most certain", "least certain", "least typical")
+PROTOTYPE = "prototype"
 
 
 class ClusterImagesDisplay:
-    """The most and least certain and the least typical images, a row for each cluster.
+    """The images of each cluster, in a row: its prototype and some that are in it.
+
+    Those it is most certain of, those it is least certain of, and the least typical.
 
     Use :meth:`from_estimator` or :meth:`from_predictions`.
 
@@ -34,16 +37,26 @@ class ClusterImagesDisplay:
         they are known; NaN where a cluster has fewer.
     sizes : ndarray of shape (n_clusters,)
         The samples of each cluster.
+    prototypes : ndarray of shape (n_clusters, height, width[, n_channels]), \
+            default=None
+        What the images of each cluster have in common, drawn on the left of them.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes, of shape (n_clusters, n_columns)
+        With prototypes these are the first column.
     figure_ : matplotlib Figure
     """
 
-    def __init__(self, images: NDArray[np.float64], sizes: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        images: NDArray[np.float64],
+        sizes: NDArray[np.int64],
+        prototypes: NDArray[np.float64] | None = None,
+    ) -> None:
         self.images = images
         self.sizes = sizes
+        self.prototypes = prototypes
 
     @classmethod
     def from_estimator(
@@ -86,8 +99,12 @@ class ClusterImagesDisplay:
         def images_at(index: NDArray[np.int64]) -> NDArray[Any]:
             return np.moveaxis(layout.arrange(rows[index]), 1, -1)
 
-        chosen = _choose(images_at, probabilities, n_images, typicality)
-        return cls(*chosen).plot(figure=figure)
+        images, sizes = _choose(images_at, probabilities, n_images, typicality)
+        prototypes = None
+        if any(epoch["reconstruction"] for epoch in estimator.history_):
+            decoded = estimator.cluster_prototypes_.reshape(len(sizes), -1)
+            prototypes = np.moveaxis(layout.arrange(decoded), 1, -1)
+        return cls(images, sizes, prototypes).plot(figure=figure)
 
     @classmethod
     def from_predictions(
@@ -141,30 +158,38 @@ class ClusterImagesDisplay:
             With what was drawn.
         """
         n_clusters, n_columns, n_images, height, width = self.images.shape[:5]
-        side, lines = 0.42 * n_images, n_clusters * 0.42 * height / width
-        figure = new_figure(self, figure, figsize=(n_columns * side + 1.6, lines + 0.7))
-        self.axes_ = figure.subplots(n_clusters, n_columns, squeeze=False)
+        columns = [list(column) for column in np.moveaxis(self.images, 1, 0)]
+        titles, widths = COLUMNS[:n_columns], [n_images] * n_columns
+        if self.prototypes is not None:
+            columns = [[[image] for image in self.prototypes], *columns]
+            titles, widths = (PROTOTYPE, *titles), [2, *widths]
+        side, lines = 0.42 * sum(widths), n_clusters * 0.42 * height / width
+        figure = new_figure(self, figure, figsize=(side + 1.6, lines + 0.7))
+        self.axes_ = figure.subplots(
+            n_clusters, len(columns), squeeze=False, width_ratios=widths
+        )
         low, high = np.nanmin(self.images), np.nanmax(self.images)
-        for cluster, row in enumerate(self.axes_):
-            for ax, images in zip(row, self.images[cluster], strict=True):
+        for row, *of_row in zip(self.axes_, *columns, strict=True):
+            for ax, images in zip(row, of_row, strict=True):
                 strip = np.concatenate(images, axis=1)
                 if strip.ndim == 3 and strip.shape[-1] not in (3, 4):
                     strip = strip[..., 0]
                 if strip.ndim == 3:
                     strip = np.nan_to_num((strip - low) / ((high - low) or 1.0), nan=1)
-                    ax.imshow(strip)
+                    ax.imshow(strip.clip(0, 1))
                 else:
                     ax.imshow(strip, cmap="gray_r", vmin=low, vmax=high)
                 ax.set(xticks=[], yticks=[])
                 ax.spines[:].set_visible(False)
-            row[0].set_ylabel(
-                f"{cluster}\n({self.sizes[cluster]:,})",
+        for cluster, size in enumerate(self.sizes):
+            self.axes_[cluster, 0].set_ylabel(
+                f"{cluster}\n({size:,})",
                 rotation=0,
                 ha="right",
                 va="center",
                 fontsize=8,
             )
-        for ax, title in zip(self.axes_[0], COLUMNS, strict=False):
+        for ax, title in zip(self.axes_[0], titles, strict=True):
             ax.set_title(title, fontsize=10)
         figure.subplots_adjust(
             left=0.09, right=0.99, bottom=0.01, top=0.94, wspace=0.04, hspace=0.06
