@@ -127,8 +127,8 @@ def starting_labels(settings, rows, embedding, graphs):
     -------
     start : Start
         Clusters, in the order of the prior unless labels or centres were given. Or
-        where the prior is not known and the sizes are not even, fine groups, if there
-        may be any.
+        where the prior is not known, the sizes are not even, and clusters of images
+        not apart, fine groups, if there may be any.
 
     Raises
     ------

@@ -252,7 +252,7 @@ def test_steps_between_clusters_are_those_of_a_walk(seed, n_copies):
     np.testing.assert_allclose(merges.step_frequencies(of_samples), expected)
 
 
-def test_groups_that_lie_apart_are_started_from_as_they_are():
+def test_images_that_lie_apart_are_started_from_as_they_are():
     # Of unequal size, in as many dimensions as pixels, far from each other.
     sizes = [100, 40, 25, 15, 12]
     X, y = blobs_of(sizes)
