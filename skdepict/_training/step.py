@@ -58,9 +58,9 @@ def loss_weights(settings, phase, number, n_steps):
         # Until the decoder knows what all samples have in common, it would be the
         # embedding that learns it.
         return LossWeights(1.0, in_encoder=number >= WARM_UP * n_steps)
-    if number % RECONSTRUCTED_EVERY:
-        return LossWeights(0.0)
     weight = RECONSTRUCTED_EVERY * settings.reconstruction_weight
+    if weight == 0 or number % RECONSTRUCTED_EVERY:
+        return LossWeights(0.0)
     return LossWeights(weight, in_encoder=phase == "joint")
 
 

@@ -80,7 +80,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_replayed_steps_are_those_that_are_taken_one_by_one(case, use, few_digits):
     images, y = few_digits
-    parameters = {"init": y, "batch_size": BATCH_SIZE, "max_iter": 3, **CASES[case]}
+    parameters = {"init": y, "batch_size": BATCH_SIZE, "max_iter": 12, **CASES[case]}
     use(Direct)
     expected = quick(10, **parameters).fit(images)
     made = use(PlayedGraphs)
@@ -89,8 +89,9 @@ def test_replayed_steps_are_those_that_are_taken_one_by_one(case, use, few_digit
         model = quick(10, **parameters).fit(images)
     (graphs,) = made
     assert_same_fit(model, expected)
-    # One for each phase, and in pretraining another for its beginning.
-    assert graphs.n_captured == {"all phases": 4}.get(case, 2)
+    # Two for each phase: with and without the decoder, and for the beginning of
+    # pretraining.
+    assert graphs.n_captured == {"all phases": 6}.get(case, 4)
     assert graphs.n_direct == DIRECT_STEPS * graphs.n_captured
     n_steps = len(model.history_) * N_BATCHES
     assert graphs.n_replayed == n_steps - graphs.n_direct
@@ -99,6 +100,7 @@ def test_replayed_steps_are_those_that_are_taken_one_by_one(case, use, few_digit
 def test_batches_of_two_sizes_have_a_graph_each(use, few_digits):
     images, y = (array[:299] for array in few_digits)
     parameters = {"init": y, "batch_size": BATCH_SIZE, "max_iter": 5}
+    parameters["reconstruction_weight"] = 0.0
     use(Direct)
     expected = quick(10, **parameters).fit(images)
     made = use(PlayedGraphs)
