@@ -168,10 +168,11 @@ def test_prototypes_are_the_decoded_centres(few_digits):
 
 @pytest.mark.filterwarnings("ignore:Clusters")
 def test_a_cluster_without_samples_has_no_prototype(few_digits):
-    images, _ = few_digits
-    model = quick(2, init=np.zeros(300, dtype=int), max_iter=0).fit(images)
-    assert np.isnan(model.cluster_prototypes_[1]).all()
-    assert not np.isnan(model.cluster_prototypes_[0]).any()
+    images, y = few_digits
+    model = quick(3, init=y % 2, max_iter=0).fit(images)
+    np.testing.assert_array_equal(np.unique(model.labels_), [0, 1])
+    assert np.isnan(model.cluster_prototypes_[2]).all()
+    assert not np.isnan(model.cluster_prototypes_[:2]).any()
 
 
 def test_history_has_every_loss_term_and_falls(few_digits):
