@@ -103,7 +103,7 @@ class Progress:
         self.phase, self.epoch, self.phase_ends = phase, 0, False
         self.optimizer = self._new_optimizer()
         self.average: Any = None
-        # Only "joint" has one that is none where nothing is held out.
+        # Where samples are held out, all phases go back to their best epoch.
         if phase == "joint" or self._settings.as_published:
             self.average = WeightAverage(self._model, self._settings.average_decay)
         self.lowest, self.lowest_average = math.inf, []
