@@ -102,6 +102,12 @@ def _merged_graph(components, points, copies, neighbors):
     return merge_neighbors(neighbors, copies, coordinates)
 
 
+def _labels_of(graphs, n_clusters):
+    """The clusters of each graph, where its tree is cut into so many."""
+    for merges in graphs.values():
+        yield cut_children(merges.tree(n_clusters).children, n_clusters)
+
+
 def nearest_labels(graphs, prior):
     """The labels nearest to the prior among those of several graphs.
 
@@ -123,8 +129,7 @@ def nearest_labels(graphs, prior):
     """
     n_clusters = len(prior)
     found = []
-    for merges in graphs.values():
-        labels = cut_children(merges.tree(n_clusters).children, n_clusters)
+    for labels in _labels_of(graphs, n_clusters):
         found.append((size_divergence(sizes_of(labels, n_clusters), prior), labels))
     divergence, labels = min(found, key=lambda candidate: candidate[0])
     return labels, divergence
@@ -154,8 +159,8 @@ def least_mixed_labels(graphs, n_clusters):
         I(end; start) of a step of the walk over the entropy of the clusters.
     """
     found = []
-    for merges in graphs.values():
-        labels = cut_children(merges.tree(n_clusters).children, n_clusters)
+    all_labels = _labels_of(graphs, n_clusters)
+    for merges, labels in zip(graphs.values(), all_labels, strict=True):
         agreement, _ = score(merges.step_frequencies(labels), len(labels))
         found.append((agreement, labels))
     agreement, labels = max(found, key=lambda candidate: candidate[0])
@@ -178,8 +183,7 @@ def partitions_by_graphs(graphs, groups, n_groups, n_clusters):
         One for each graph, with values in 0 to n_clusters - 1.
     """
     partitions = []
-    for merges in graphs.values():
-        labels = cut_children(merges.tree(n_clusters).children, n_clusters)
+    for labels in _labels_of(graphs, n_clusters):
         counts = np.zeros((n_groups, n_clusters), dtype=np.int64)
         np.add.at(counts, (groups, labels), 1)
         partitions.append(counts.argmax(axis=1))
