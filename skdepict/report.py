@@ -34,6 +34,7 @@ from skdepict._data.samples import InputFormat
 from skdepict._depict import DEPICTClustering, load
 from skdepict.networks._inference import assign, embed_all
 from skdepict.persistence._files import replaced
+from skdepict.plotting._axes import has_learned_to_decode
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -144,8 +145,12 @@ class _Thumbnails:
         return n_pictures <= n_fitting
 
     def draw(self, index: ArrayLike) -> NDArray[np.uint8]:
-        """Pictures of shape (n_chosen, height, width[, 3])."""
-        rows = self._format.scaled_rows(self._rows[np.asarray(index)])
+        """Pictures of samples, of shape (n_chosen, height, width[, 3])."""
+        return self.draw_rows(self._rows[np.asarray(index)])
+
+    def draw_rows(self, rows: NDArray[Any]) -> NDArray[np.uint8]:
+        """Pictures of samples that are none of the rows."""
+        rows = self._format.scaled_rows(rows)
         samples = rows.reshape(len(rows), *self._format.layout.shape)
         shares = (samples - self._low) / ((self._high - self._low) or 1.0)
         shares = shares.clip(0, 1)
@@ -208,8 +213,8 @@ def _facts(found: _Found) -> str:
 
 
 def _clusters(found: _Found) -> str:
-    """A table with the samples of each cluster."""
-    lines = []
+    """A table with the samples of each cluster, and what they have in common."""
+    lines, prototypes = [], _prototypes(found)
     for cluster in range(found.model.n_clusters_):
         members = np.flatnonzero(found.labels == cluster)
         certainty = found.certainty[members]
@@ -217,10 +222,26 @@ def _clusters(found: _Found) -> str:
         most, least = members[:N_SHOWN], members[N_SHOWN:][-N_SHOWN:][::-1]
         sure = f"{np.mean(certainty > SURE):.0%}" if len(members) else ""
         samples = [_samples(found, part) for part in (most, least)]
-        cells = (f"{len(members):,}", sure, *samples)
+        cells = (f"{len(members):,}", sure, prototypes[cluster], *samples)
         columns = "".join(f"<td>{cell}</td>" for cell in cells)
         lines.append(f'<tr><th scope="row">{cluster}</th>{columns}</tr>')
     return "\n".join(lines)
+
+
+def _prototypes(found: _Found) -> list[str]:
+    """A picture of each cluster's prototype, where there is one."""
+    model = found.model
+    cells = [""] * model.n_clusters_
+    if found.thumbnails.exist and has_learned_to_decode(model):
+        prototypes = model.cluster_prototypes_.reshape(model.n_clusters_, -1)
+        decoded = np.flatnonzero(~np.isnan(prototypes).any(axis=1))
+        pictures = found.thumbnails.draw_rows(prototypes[decoded])
+        for cluster, picture in zip(decoded.tolist(), pictures, strict=True):
+            title = f"prototype of cluster {cluster}"
+            cells[cluster] = (
+                f'<img src="{_png(picture)}" title="{title}" alt="{title}">'
+            )
+    return cells
 
 
 def _samples(found: _Found, index: NDArray[Any]) -> str:

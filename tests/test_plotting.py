@@ -16,6 +16,7 @@ from skdepict.plotting import (
     ClusterSizesDisplay,
     DendrogramDisplay,
     EmbeddingDisplay,
+    ReconstructionDisplay,
     TrainingHistoryDisplay,
 )
 
@@ -234,3 +235,26 @@ def test_missing_matplotlib_is_one_clear_line(fitted, monkeypatch):
         EmbeddingDisplay.from_estimator(fitted)
     with pytest.raises(ImportError, match="requires matplotlib"):
         ClusterSizesDisplay([1], [1.0]).plot()
+
+
+def test_reconstructions_are_drawn_below_their_images(fitted, few_digits, tmp_path):
+    images, _ = few_digits
+    display = drawn(ReconstructionDisplay.from_estimator(fitted, images, n_images=5))
+    assert display.images.shape == display.reconstructions.shape == (5, 8, 8, 1)
+    for image, reconstruction in zip(
+        display.images, display.reconstructions, strict=True
+    ):
+        decoded = fitted.inverse_transform(fitted.transform(image[None, ..., 0]))
+        np.testing.assert_allclose(reconstruction[..., 0], decoded[0], atol=1e-3)
+    np.save(tmp_path / "images.npy", images)
+    for X in (tmp_path / "images.npy", images.reshape(300, 64)):
+        again = ReconstructionDisplay.from_estimator(fitted, X, n_images=5)
+        np.testing.assert_array_equal(again.images, display.images)
+
+
+def test_reconstructions_need_a_decoder_that_has_learned(few_digits):
+    model = quick(10, reconstruction_weight=0.0).fit(few_digits[0])
+    with pytest.raises(ValueError, match="reconstruction_weight above 0"):
+        ReconstructionDisplay.from_estimator(model, few_digits[0])
+    with pytest.raises(ValueError, match=r"shape \(2, 8, 8\) and reconstructions"):
+        ReconstructionDisplay.from_predictions(np.zeros((2, 8, 8)), np.zeros((1, 8, 8)))

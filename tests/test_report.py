@@ -68,9 +68,10 @@ def test_pointing_at_the_map_shows_the_sample(fitted, few_digits, tmp_path):
     hides, width, n_images = re.search(r'id="seen">(.*?)<', text)[1].split()
     assert hides == "true"
     assert width == "160px"
-    # Up to 12 of the most and of the least certain ones of ten clusters.
+    # Up to 12 of the most and of the least certain ones of ten clusters, and ten
+    # prototypes.
     sizes = np.bincount(fitted.labels_, minlength=10)
-    assert int(n_images) == np.minimum(sizes, 24).sum()
+    assert int(n_images) == np.minimum(sizes, 24).sum() + 10
 
 
 def test_the_page_needs_nothing_from_elsewhere(fitted, few_digits):

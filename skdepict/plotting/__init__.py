@@ -8,6 +8,7 @@ from skdepict.plotting._embedding import EmbeddingDisplay
 from skdepict.plotting._history import TrainingHistoryDisplay
 from skdepict.plotting._images import ClusterImagesDisplay
 from skdepict.plotting._numbers import ClusterNumberDisplay
+from skdepict.plotting._reconstructions import ReconstructionDisplay
 from skdepict.plotting._sizes import ClusterSizesDisplay
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "ClusterSizesDisplay",
     "DendrogramDisplay",
     "EmbeddingDisplay",
+    "ReconstructionDisplay",
     "TrainingHistoryDisplay",
 ]

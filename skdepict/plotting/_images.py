@@ -13,7 +13,13 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skdepict._data.hints import SamplesLike
 from skdepict._data.rows import check_rows
-from skdepict.plotting._axes import check_model, new_figure
+from skdepict.plotting._axes import (
+    check_images,
+    check_model,
+    draw_strip,
+    has_learned_to_decode,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,12 +92,7 @@ class ClusterImagesDisplay:
             With what was drawn.
         """
         check_model(cls, estimator)
-        layout = estimator._input_format.layout
-        if layout.kind != "image":
-            raise ValueError(
-                f"The model was fitted to samples of shape {layout.shape}, which are "
-                "no images. Fit it with image_shape, or to images."
-            )
+        layout = check_images(estimator)
         probabilities = estimator.predict_proba(X)
         typicality = estimator.score_samples(X)
         rows, _ = check_rows(estimator, X, estimator._input_format.sample_shape)
@@ -101,7 +102,7 @@ class ClusterImagesDisplay:
 
         images, sizes = _choose(images_at, probabilities, n_images, typicality)
         prototypes = None
-        if any(epoch["reconstruction"] for epoch in estimator.history_):
+        if has_learned_to_decode(estimator):
             decoded = estimator.cluster_prototypes_.reshape(len(sizes), -1)
             prototypes = np.moveaxis(layout.arrange(decoded), 1, -1)
         return cls(images, sizes, prototypes).plot(figure=figure)
@@ -168,19 +169,10 @@ class ClusterImagesDisplay:
         self.axes_ = figure.subplots(
             n_clusters, len(columns), squeeze=False, width_ratios=widths
         )
-        low, high = np.nanmin(self.images), np.nanmax(self.images)
+        limits = float(np.nanmin(self.images)), float(np.nanmax(self.images))
         for row, *of_row in zip(self.axes_, *columns, strict=True):
             for ax, images in zip(row, of_row, strict=True):
-                strip = np.concatenate(images, axis=1)
-                if strip.ndim == 3 and strip.shape[-1] not in (3, 4):
-                    strip = strip[..., 0]
-                if strip.ndim == 3:
-                    strip = np.nan_to_num((strip - low) / ((high - low) or 1.0), nan=1)
-                    ax.imshow(strip.clip(0, 1))
-                else:
-                    ax.imshow(strip, cmap="gray_r", vmin=low, vmax=high)
-                ax.set(xticks=[], yticks=[])
-                ax.spines[:].set_visible(False)
+                draw_strip(ax, images, limits)
         for cluster, size in enumerate(self.sizes):
             self.axes_[cluster, 0].set_ylabel(
                 f"{cluster}\n({size:,})",
