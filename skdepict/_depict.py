@@ -3,6 +3,7 @@
 import copy
 import os
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self, TypeAlias
@@ -25,7 +26,8 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skdepict._data.layout import find_layout
+from skdepict._data.layout import MIN_IMAGE_SIDE, find_layout
+from skdepict._data.reduction import working_shape
 from skdepict._data.rows import check_rows, fingerprint_of_rows, float_dtype
 from skdepict._data.samples import InputFormat, Samples
 from skdepict._data.scaling import fit_scaling
@@ -111,6 +113,12 @@ class DEPICTClustering(
         n_channels), with 1 to 4 channels. Not needed for X of shape (n_samples,
         height, width), nor for four axes when only one of the first and the last axis
         of an image can be its channels (1, 3 or 4).
+
+    working_size : int or None, default=32
+        The side in pixels at which the network works: images of more pixels than a
+        square of this side are reduced to so many, by the mean over areas. Time grows
+        with its square. What the model returns as images is in their own size. None
+        leaves images as they are. No effect on tables, series and a module of your own.
 
     network : {"auto", "conv", "dense", "sequence", "sigmoid_conv"} or Module, \
             default="auto"
@@ -359,6 +367,7 @@ class DEPICTClustering(
             StrOptions({"auto"}),
         ],
         "image_shape": [tuple, list, None],
+        "working_size": [Interval(Integral, MIN_IMAGE_SIDE, None, closed="left"), None],
         "network": [
             StrOptions({"auto", "conv", "dense", "sequence", "sigmoid_conv"}),
             HasMethods(["encode", "decode", "parameters"]),
@@ -391,6 +400,7 @@ class DEPICTClustering(
         n_clusters: int | str = 8,
         *,
         image_shape: tuple[int, ...] | None = None,
+        working_size: int | None = 32,
         network: str | torch.nn.Module = "auto",
         embedding_dim: int | None = None,
         init: Any = "path-integral",
@@ -412,6 +422,7 @@ class DEPICTClustering(
     ) -> None:
         self.n_clusters = n_clusters
         self.image_shape = image_shape
+        self.working_size = working_size
         self.network = network
         self.embedding_dim = embedding_dim
         self.init = init
@@ -578,10 +589,16 @@ class DEPICTClustering(
         init = check_init(self.init, len(rows), n_clusters, sample_shape)
         for generator in generators.values():
             generator.manual_seed(stream_seed(seed, "module", processes.rank))
-        model, scaling = self._build_model(rows, layout, n_clusters, seed, processes)
-        self._input_format = InputFormat(sample_shape, layout, scaling)
+        own_network = not isinstance(self.network, str)
+        working_size = None if own_network else self.working_size
+        shape = working_shape(layout, working_size)
+        model, scaling = self._build_model(
+            rows, replace(layout, shape=shape), n_clusters, seed, processes
+        )
+        rounds = rows.dtype == np.uint8 and shape != layout.shape
+        self._input_format = InputFormat(sample_shape, layout, scaling, shape, rounds)
         if isinstance(init, np.ndarray) and init.ndim > 1:
-            init = self._input_format.scaled_rows(init)
+            init = Samples(init, self._input_format, torch.device("cpu")).rows()
         settings = self._settings(
             layout, len(rows), n_clusters, init=init, prior=prior, seed=seed
         )
@@ -831,9 +848,9 @@ class DEPICTClustering(
             decoded = decode_all(
                 self.network_.to(device),
                 torch.as_tensor(embedding, dtype=torch.float32, device=device),
-                self._input_format.layout.n_features,
+                self._input_format.network_layout.n_features,
             )
-        return self._input_format.restore(decoded.cpu().numpy()).astype(embedding.dtype)
+        return self._input_format.restore(decoded).astype(embedding.dtype)
 
     @property
     def cluster_prototypes_(self) -> Floats:

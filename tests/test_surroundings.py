@@ -393,3 +393,24 @@ def test_each_thread_has_its_own_settings(model, expected):
 def test_the_documentation_says_how_many_cases_there_are():
     n_settings, n_calls = len(SETTINGS), len(CALLS)
     record("settings x calls", n_settings, n_calls, n_settings * n_calls)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP is Linux's")
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, 0)],
+)
+def test_threads_do_not_keep_cores_busy_by_waiting(asked, count):
+    surroundings = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", "import skdepict; skdepict.DEPICTClustering"],
+        env=surroundings | asked | {"OMP_DISPLAY_ENV": "VERBOSE"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"GOMP_SPINCOUNT = '{count}'" in result.stderr

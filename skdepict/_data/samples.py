@@ -1,14 +1,19 @@
 """Samples as scaled batches on a device."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from skdepict._data.layout import Layout
 from skdepict._data.partwise import PartwiseRows
+from skdepict._data.reduction import average_areas, enlarge, rounded
 from skdepict._data.rows import parts_of
 from skdepict._data.scaling import Scaling
+
+# Reduced images of what is read in parts are kept up to so many bytes.
+KEPT_BYTES = 2**31
 
 
 @dataclass(frozen=True)
@@ -21,14 +26,46 @@ class InputFormat:
         The shape of one sample as the user passed it.
     layout : Layout
     scaling : Scaling
+    network_shape : tuple of int
+        The shape of one sample that the network sees: that of the layout, but for large
+        images, which are reduced.
+    rounds : bool
+        Whether reduced images are rounded to whole numbers: those of fit were bytes,
+        and are kept as bytes.
     """
 
     sample_shape: tuple[int, ...]
     layout: Layout
     scaling: Scaling
+    network_shape: tuple[int, ...]
+    rounds: bool = False
+
+    @property
+    def reduces(self):
+        """Whether samples are images that are reduced."""
+        return self.network_shape != self.layout.shape
+
+    @property
+    def network_layout(self):
+        """What a sample is to the network."""
+        return replace(self.layout, shape=self.network_shape)
+
+    def reduced(self, rows, device):
+        """Flat rows as reduced images on a device, scaled.
+
+        Where they are rounded, they are in the units of the user.
+        """
+        if not self.rounds:
+            rows = self.scaling.apply(rows)
+        elif self.scaling.clips:
+            rows = np.clip(rows, self.scaling.low, self.scaling.high)
+        images = np.require(self.layout.arrange(rows), requirements=["C", "W"])
+        images = torch.from_numpy(images).to(device)
+        reduced = average_areas(images, self.network_shape[1:])
+        return rounded(reduced) if self.rounds else reduced
 
     def scaled_rows(self, rows):
-        """Flat rows in the order and the range that the network sees, float32."""
+        """Flat rows in the order of the network and in its range, float32."""
         scaled = self.scaling.apply(rows)
         return self.layout.arrange(scaled).reshape(len(rows), -1)
 
@@ -37,8 +74,10 @@ class InputFormat:
         self.scaling.warn_of_other_range(rows, self.layout.kind)
 
     def restore(self, samples):
-        """The network's samples in the user's shape and units, float64."""
-        rows = self.scaling.invert(self.layout.restore(samples))
+        """The network's samples, a tensor, in the user's shape and units, float64."""
+        if self.reduces:
+            samples = enlarge(samples, self.layout.shape[1:])
+        rows = self.scaling.invert(self.layout.restore(samples.cpu().numpy()))
         return rows.reshape(len(samples), *self.sample_shape)
 
 
@@ -47,7 +86,7 @@ class Samples:
 
     Arrays in memory are brought to the device as a whole: small integers (uint8) as
     they are, to be scaled batch by batch, and everything else as scaled float32. Of
-    what is read in parts, only batches are held.
+    what is read in parts, only batches are held, or reduced images.
 
     Parameters
     ----------
@@ -67,18 +106,23 @@ class Samples:
         self._numbers = range(share.start, share.stop)
         scalar = np.ndim(input_format.scaling.shift) == 0
         self._bytes = rows.dtype == np.uint8 and scalar
+        if input_format.reduces:
+            self._bytes = input_format.rounds
+        dtype = torch.uint8 if self._bytes else torch.float32
         self._stored = None
         if isinstance(rows, PartwiseRows):
-            return
-        if self._bytes:
+            n_bytes = len(self) * self.n_features * dtype.itemsize
+            if not input_format.reduces or n_bytes > KEPT_BYTES:
+                return
+        elif self._bytes and not input_format.reduces:
             # Not copied where it can be used as it is.
-            stored = np.require(self._arrange(rows[share]), requirements=["C", "W"])
-        else:
-            stored = np.empty((len(self), *input_format.layout.shape), np.float32)
-            for part in parts_of(rows, share):
-                place = slice(part.start - share.start, part.stop - share.start)
-                stored[place] = self._arrange(rows[part])
-        self._stored = torch.from_numpy(stored).to(device)
+            self._stored = self._arrange(rows[share])
+            return
+        shape = (len(self), *input_format.network_shape)
+        self._stored = torch.empty(shape, dtype=dtype, device=device)
+        for part in parts_of(rows, share):
+            place = slice(part.start - share.start, part.stop - share.start)
+            self._stored[place] = self._arrange(rows[part])
 
     def __len__(self):
         return len(self._numbers)
@@ -86,7 +130,7 @@ class Samples:
     @property
     def n_features(self):
         """The number of values of one sample."""
-        return self._format.layout.n_features
+        return math.prod(self._format.network_shape)
 
     @property
     def on_device(self):
@@ -106,9 +150,7 @@ class Samples:
                 index = slice(numbers.start, numbers.stop)
             else:
                 index = index.numpy(force=True) + self._numbers.start
-            part = self._arrange(self._rows[index])
-            batch = torch.from_numpy(np.require(part, requirements=["C", "W"]))
-            batch = batch.to(self.device)
+            batch = self._arrange(self._rows[index])
         if self._bytes:
             scaling = self._format.scaling
             batch = batch.float()
@@ -124,6 +166,12 @@ class Samples:
         return np.concatenate(rows).reshape(len(self), -1)
 
     def _arrange(self, rows):
+        """A tensor of what is held of rows: bytes, or scaled float32."""
+        if self._format.reduces:
+            return self._format.reduced(rows, self.device)
         if not self._bytes:
             rows = self._format.scaling.apply(rows)
-        return self._format.layout.arrange(rows)
+        arranged = self._format.layout.arrange(rows)
+        return torch.from_numpy(np.require(arranged, requirements=["C", "W"])).to(
+            self.device
+        )

@@ -196,6 +196,7 @@ def published(n_clusters, budget):
     from skdepict._path_integral.estimator import PathIntegralClustering
 
     return {
+        "working_size": None,
         "embedding_dim": n_clusters,
         "init": PathIntegralClustering(
             n_clusters, metric="euclidean", bandwidth=1.0, min_cluster_fraction=0.0

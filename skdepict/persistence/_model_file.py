@@ -27,7 +27,7 @@ from skdepict.networks._model import ClusteringModel
 from skdepict.persistence._files import parse_json, write_whole
 from skdepict.persistence._identity import OF_THE_MACHINE
 
-VERSION = 4
+VERSION = 5
 # Parameters of files before version 3; how a model predicts does not depend on them.
 FORMER = {"target", "schedule", "average_decay", "early_stopping", "tol"}
 FORMER |= {"affine_noise", "elastic_noise"}
@@ -82,12 +82,15 @@ def save(model, path):
         values["output"] = output
     if hasattr(model, "feature_names_in_"):
         values["feature_names_in_"] = model.feature_names_in_.tolist()
-    layout, scaling = model._input_format.layout, model._input_format.scaling
+    input_format = model._input_format
+    layout, scaling = input_format.layout, input_format.scaling
     content = {
         "version": VERSION,
         "parameters": parameters,
         "values": values,
-        "sample_shape": model._input_format.sample_shape,
+        "sample_shape": input_format.sample_shape,
+        "network_shape": input_format.network_shape,
+        "rounds": bool(input_format.rounds),
         "layout": [layout.kind, layout.shape, layout.channels_last],
         "scale": scaling.scale,
         "clips": scaling.clips,
@@ -242,7 +245,16 @@ def _restore_input_format(content, arrays):
     ordered = np.all(np.less_equal(low, high)) and np.all(np.isfinite(shift))
     if not (np.isfinite(scale) and scale > 0 and ordered):
         raise ValueError("the scaling is no scaling")
-    return InputFormat(sample_shape, layout, Scaling(shift, scale, low, high, clips))
+    network_shape = _shape(content.get("network_shape", layout.shape))
+    whole = (network_shape[0], len(network_shape)) == (
+        layout.shape[0],
+        len(layout.shape),
+    )
+    if not whole or np.greater(network_shape, layout.shape).any():
+        raise ValueError("the network sees other samples")
+    scaling = Scaling(shift, scale, low, high, clips)
+    rounds = bool(content.get("rounds", False))
+    return InputFormat(sample_shape, layout, scaling, network_shape, rounds)
 
 
 def _restore_attributes(model, content, arrays):
@@ -297,7 +309,7 @@ def _restore_prior(model, content, arrays):
 
 
 def _restore_network(model, embedding_dim, arrays):
-    network, layout = model.network, model._input_format.layout
+    network, layout = model.network, model._input_format.network_layout
     embedding_dim, n_clusters = _shape([embedding_dim, model.n_clusters_])
     state = {
         name.removeprefix("network "): torch.from_numpy(array)

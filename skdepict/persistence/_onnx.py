@@ -10,6 +10,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skdepict._data.reduction import average_areas, rounded
 from skdepict.persistence._files import replaced
 
 OUTPUTS = ("labels", "probabilities", "embedding")
@@ -27,7 +28,7 @@ class ServedModel(nn.Module):
     def __init__(self, network, input_format):
         super().__init__()
         self.network = network
-        self.layout = input_format.layout
+        self.input_format, self.layout = input_format, input_format.layout
         scaling = input_format.scaling
         shift = np.asarray(scaling.shift, dtype=np.float64)
         if shift.ndim:
@@ -43,13 +44,25 @@ class ServedModel(nn.Module):
         samples = samples.double()
         if self.ends is not None:
             samples = samples.clamp(*self.ends)
-        scaled = ((samples - self.shift) / self.scale).float()
-        shape = self.layout.shape
-        if self.layout.channels_last:
-            scaled = scaled.reshape(-1, *shape[1:], shape[0]).movedim(-1, 1)
-        embedding = self.network.embed(scaled.reshape(-1, *shape))
+        input_format = self.input_format
+        if input_format.rounds:
+            reduced = rounded(self._reduced(samples))
+            scaled = ((reduced.double() - self.shift) / self.scale).float()
+        else:
+            scaled = self._reduced(((samples - self.shift) / self.scale).float())
+        embedding = self.network.embed(scaled.reshape(-1, *input_format.network_shape))
         logits = self.network.assignment(embedding)
         return logits.argmax(dim=1), logits.softmax(dim=1), embedding
+
+    def _reduced(self, samples):
+        """Samples in the layout of the network, and in its size."""
+        shape = self.layout.shape
+        if self.layout.channels_last:
+            samples = samples.reshape(-1, *shape[1:], shape[0]).movedim(-1, 1)
+        if not self.input_format.reduces:
+            return samples
+        images = samples.reshape(-1, *shape)
+        return average_areas(images, self.input_format.network_shape[1:])
 
 
 def export_onnx(model, path):

@@ -84,7 +84,7 @@ def test_rows_and_batches_are_those_of_the_array(kind, dtype, few_digits, tmp_pa
     layout = find_layout(images.shape, None, "auto")
     scaling = fit_scaling(flat, layout, Autoencoder.input_range, ALONE)
     assert fit_scaling(rows, layout, Autoencoder.input_range, ALONE) == scaling
-    input_format = InputFormat(images.shape[1:], layout, scaling)
+    input_format = InputFormat(images.shape[1:], layout, scaling, layout.shape)
     partwise, whole = (Samples(X, input_format, CPU) for X in (rows, flat))
     members = torch.from_numpy(index)
     assert torch.equal(partwise.batch(members), whole.batch(members))

@@ -27,9 +27,8 @@ def as_samples(X, image_shape=None, network="auto"):
     X = np.asarray(X)
     layout = find_layout(X.shape, image_shape, network)
     rows = X.reshape(len(X), -1)
-    input_format = InputFormat(
-        X.shape[1:], layout, fit_scaling(rows, layout, Autoencoder.input_range, ALONE)
-    )
+    scaling = fit_scaling(rows, layout, Autoencoder.input_range, ALONE)
+    input_format = InputFormat(X.shape[1:], layout, scaling, layout.shape)
     return Samples(rows, input_format, CPU), input_format
 
 
@@ -91,7 +90,9 @@ def test_images_fill_the_networks_range_and_come_back(images):
     np.testing.assert_allclose(batch.min(), -1, atol=1e-6)
     if images.min() < images.max():
         np.testing.assert_allclose(batch.max(), 1, atol=1e-6)
-    np.testing.assert_allclose(input_format.restore(batch), images, atol=1e-3)
+    np.testing.assert_allclose(
+        input_format.restore(samples.batch(slice(None))), images, atol=1e-3
+    )
     np.testing.assert_array_equal(
         input_format.scaled_rows(images.reshape(len(images), -1)),
         batch.reshape(len(images), -1),
