@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0.dev0"
 
-# The threads of a product wait for each other. GNU's OpenMP has them wait in a loop that
-# keeps a core busy for a millisecond and more, so beside another process, which has that
-# core, training takes twenty times as long. This makes it some microseconds, if torch
-# is not loaded yet.
+# The threads of a product wait for each other. GNU's OpenMP has them wait in a loop
+# that keeps a core busy for a millisecond and more, so beside another process, which
+# has that core, training takes twenty times as long. This makes it some microseconds,
+# if torch is not loaded yet.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
