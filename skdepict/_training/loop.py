@@ -276,11 +276,8 @@ class Training:
 
     def _set_learning_rate(self, number, n_steps):
         share = SCHEDULES[self._settings.schedule](number, n_steps)
-        (group,) = self.progress.optimizer.param_groups
-        if isinstance(group["lr"], torch.Tensor):
-            group["lr"].fill_(self._settings.learning_rate * share)
-        else:
-            group["lr"] = self._settings.learning_rate * share
+        rate = self._settings.learning_rate * share
+        self.progress.optimizer.set_learning_rate(rate)
 
     def _starting_labels(self):
         return starting_labels(

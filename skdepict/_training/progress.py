@@ -61,7 +61,7 @@ class Progress:
         See `Start`.
     joined : JoinedGroups or None
         How fine groups were joined, or in which order clusters would be.
-    optimizer : torch.optim.Optimizer
+    optimizer : Adam
         That of the phase.
     average : WeightAverage or None
         In "joint", and where some samples are held out.
@@ -169,7 +169,7 @@ class Progress:
         if self.joined is not None:
             arrays = self.joined._asdict().items()
             parts["joined"] = {name: torch.as_tensor(array) for name, array in arrays}
-        for number, state in self.optimizer.state_dict()["state"].items():
+        for number, state in self.optimizer.state.items():
             parts[f"optimizer/{number}"] = state
         tensors = {
             f"{part}/{name}": tensor
@@ -231,15 +231,12 @@ class Progress:
             self._model.resize(len(self.prior))
 
     def _load_optimizer(self, tensors):
-        state = {}
-        for number, parameter in enumerate(self._model.parameters()):
-            moments = dict.fromkeys(("exp_avg", "exp_avg_sq"), parameter)
+        for number in range(len(self.optimizer.parameters)):
             # Weights that had no gradients yet have no state.
             if f"optimizer/{number}/step" in tensors:
-                like = moments | {"step": torch.zeros((), device=parameter.device)}
-                state[number] = _part(tensors, f"optimizer/{number}", like)
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+                like = self.optimizer.like(number)
+                state = _part(tensors, f"optimizer/{number}", like)
+                self.optimizer.state[number] = state
 
     def _checked_labels(self, labels):
         """The starting labels, which are of the samples and clusters there are."""

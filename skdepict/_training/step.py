@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 
+from skdepict._training.adam import Adam
 from skdepict._training.captured import CapturedStep, graphs_for
 from skdepict._training.executors import InParts, own_share
 from skdepict._training.objectives import clustering_loss
@@ -161,24 +162,17 @@ class GradientDescent:
     def new_optimizer(self):
         """Adam for all weights, with a learning rate that can be set at each step."""
         peak = self._settings.learning_rate
-        captured = self._graphs is not None
-        if captured:
+        if self._graphs is not None:
             # A graph reads it where it is.
             peak = torch.tensor(peak, device=self._samples.device)
-        return torch.optim.Adam(
-            self._model.parameters(),
-            lr=peak,
-            fused=True,
-            # On processors, where tests play a GPU, torch refuses it.
-            capturable=captured and self._samples.device.type == "cuda",
-        )
+        return Adam(self._model.parameters(), peak)
 
     def steps(self, optimizer, average=None, targets=None, members=None):
         """The function that takes one step of a phase.
 
         Parameters
         ----------
-        optimizer : torch.optim.Optimizer
+        optimizer : Adam
         average : WeightAverage, default=None
             Updated after each step.
         targets : tensor of shape (n_members, n_clusters), callable or None

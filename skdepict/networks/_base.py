@@ -1,10 +1,14 @@
 """The protocol of an autoencoder and what the built-in ones share."""
 
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
+import torch
 from torch import Generator, Tensor, nn
 
 from skdepict.networks._losses import reconstruction_loss
+
+ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
 
 class Autoencoder(nn.Module):
@@ -100,6 +104,22 @@ class Autoencoder(nn.Module):
             With a gradient.
         """
         return reconstruction_loss(decoded, clean)
+
+
+def without_values(
+    construct: Callable[[], ModuleType], device: torch.device | str = "cpu"
+) -> ModuleType:
+    """What a function constructs, float32, with weights that hold nothing yet.
+
+    No weights are drawn that would only be replaced, and torch's global generator stays
+    as it is.
+    """
+    with torch.device("meta"):
+        module = construct().float()
+    # `to_empty` would import sympy, for the order in memory of what has no memory.
+    return module._apply(
+        lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
+    )
 
 
 def initialise_weights(network: nn.Module, generator: Generator) -> None:

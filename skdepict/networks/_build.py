@@ -5,7 +5,12 @@ import copy
 import torch
 
 from skdepict._data.layout import check_image_sides
-from skdepict.networks._base import Autoencoder, initialise_weights, no_corruption
+from skdepict.networks._base import (
+    Autoencoder,
+    initialise_weights,
+    no_corruption,
+    without_values,
+)
 from skdepict.networks._conv import ConvAutoencoder
 from skdepict.networks._dense import DenseAutoencoder
 from skdepict.networks._losses import reconstruction_loss
@@ -42,11 +47,7 @@ def build_autoencoder(network, layout, embedding_dim, seed):
     if not isinstance(network, str):
         autoencoder = copy_of_module(network)
         return autoencoder, check_protocol(autoencoder, layout.shape)
-    # Without memory first: no weights are drawn that would only be replaced, and
-    # torch's global generator stays as it is.
-    with torch.device("meta"):
-        autoencoder = construct(network, layout, embedding_dim).float()
-    autoencoder = autoencoder.to_empty(device="cpu")
+    autoencoder = without_values(lambda: construct(network, layout, embedding_dim))
     initialise_weights(autoencoder, torch.Generator().manual_seed(seed))
     autoencoder = order_in_memory(autoencoder, layout)
     if network == "sigmoid_conv":

@@ -3,9 +3,8 @@
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.utils import skip_init
 
-from skdepict.networks._base import no_corruption
+from skdepict.networks._base import no_corruption, without_values
 
 
 class ClusteringModel(nn.Module):
@@ -55,10 +54,7 @@ class ClusteringModel(nn.Module):
 
 
 def _softmax_layer(embedding_dim, n_clusters, device):
-    # Of zeros: no random numbers are drawn.
-    layer = skip_init(
-        nn.Linear, embedding_dim, n_clusters, device=device, dtype=torch.float32
-    )
+    layer = without_values(lambda: nn.Linear(embedding_dim, n_clusters), device)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
