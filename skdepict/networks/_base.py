@@ -117,9 +117,10 @@ def without_values(
     with torch.device("meta"):
         module = construct().float()
     # `to_empty` would import sympy, for the order in memory of what has no memory.
-    return module._apply(
+    empty: ModuleType = module._apply(
         lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
     )
+    return empty
 
 
 def initialise_weights(network: nn.Module, generator: Generator) -> None:
