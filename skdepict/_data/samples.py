@@ -105,16 +105,16 @@ class Samples:
         self._rows, self._format, self.device = rows, input_format, device
         self._numbers = range(share.start, share.stop)
         scalar = np.ndim(input_format.scaling.shift) == 0
-        self._bytes = rows.dtype == np.uint8 and scalar
-        if input_format.reduces:
-            self._bytes = input_format.rounds
-        dtype = torch.uint8 if self._bytes else torch.float32
+        is_bytes = rows.dtype == np.uint8 and scalar
+        # Whether batches have yet to be scaled.
+        self._in_units = input_format.rounds if input_format.reduces else is_bytes
+        dtype = torch.uint8 if is_bytes and self._in_units else torch.float32
         self._stored = None
         if isinstance(rows, PartwiseRows):
             n_bytes = len(self) * self.n_features * dtype.itemsize
             if not input_format.reduces or n_bytes > KEPT_BYTES:
                 return
-        elif self._bytes and not input_format.reduces:
+        elif is_bytes and not input_format.reduces:
             # Not copied where it can be used as it is.
             self._stored = self._arrange(rows[share])
             return
@@ -141,8 +141,8 @@ class Samples:
         """Scaled float32 samples at a slice or an index tensor."""
         if self._stored is not None:
             batch = self._stored[index]
-            if isinstance(index, slice) and not self._bytes:
-                # A network may change its input in place.
+            if isinstance(index, slice) and batch.dtype == torch.float32:
+                # A network, or what follows, may change its input in place.
                 batch = batch.clone()
         else:
             if isinstance(index, slice):
@@ -151,7 +151,7 @@ class Samples:
             else:
                 index = index.numpy(force=True) + self._numbers.start
             batch = self._arrange(self._rows[index])
-        if self._bytes:
+        if self._in_units:
             scaling = self._format.scaling
             batch = batch.float()
             if scaling.clips:
@@ -166,10 +166,10 @@ class Samples:
         return np.concatenate(rows).reshape(len(self), -1)
 
     def _arrange(self, rows):
-        """A tensor of what is held of rows: bytes, or scaled float32."""
+        """A tensor of what is held of rows: in the user's units, or scaled float32."""
         if self._format.reduces:
             return self._format.reduced(rows, self.device)
-        if not self._bytes:
+        if not self._in_units:
             rows = self._format.scaling.apply(rows)
         arranged = self._format.layout.arrange(rows)
         return torch.from_numpy(np.require(arranged, requirements=["C", "W"])).to(

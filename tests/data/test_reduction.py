@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 import skdepict
 from skdepict._data.layout import Layout
 from skdepict._data.reduction import average_areas, enlarge, working_shape
+from skdepict._data.rows import check_rows
+from skdepict._data.samples import Samples
 from skdepict.networks import ConvAutoencoder
 from tests.conftest import quick
 
@@ -93,6 +95,21 @@ def test_large_images_are_read_alike_from_anywhere(
         np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-5)
     from_file = quick(10, working_size=16).fit(tmp_path / "images.npy")
     np.testing.assert_array_equal(from_file.labels_, model.labels_)
+
+
+def test_other_numbers_than_bytes_stay_as_they_are(large_digits, of_large_digits):
+    model, beyond = of_large_digits, large_digits[:20] * 2.0 - 100
+    with pytest.warns(UserWarning, match="units that fit had"):
+        wild = model.predict_proba(np.concatenate([beyond, beyond + 5000]))
+    assert np.isfinite(wild).all()
+    rows = check_rows(model, beyond, model._input_format.sample_shape)[0]
+    samples = Samples(rows, model._input_format, torch.device("cpu"))
+    first, again = (samples.batch(slice(0, 20)) for _ in range(2))
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    # Twice the contrast, from the scaled images themselves.
+    inside = Samples(rows * 0.5 + 50, model._input_format, torch.device("cpu"))
+    expected = (inside.batch(slice(0, 20)) + 1) * 2 - 1 - 100 / 127.5
+    torch.testing.assert_close(first, expected, rtol=0, atol=2 / 127.5)
 
 
 def test_reduced_images_may_be_too_many_to_keep(large_digits, tmp_path, monkeypatch):
