@@ -30,7 +30,7 @@ if how == "memory":
 labels = np.arange(n_samples) % 4
 steps = {"fit_epochs": 1, "max_iter": 1, "learning_rate": 1e-6}
 model = DEPICTClustering(
-    4, init=labels, embedding_dim=4, network="dense", **steps
+    4, init=labels, embedding_dim=4, network="dense", working_size=None, **steps
 )
 model.fit(X).predict(X)
 print(peak_memory_mib())

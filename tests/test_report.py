@@ -104,7 +104,8 @@ def test_series_are_shown_as_curves(shape):
     X = np.random.default_rng(0).normal(size=(60, *shape)).cumsum(axis=-1)
     model = quick(3, network="sequence").fit(X)
     sizes = np.bincount(model.labels_)
-    assert make_report(model, X).count("<img") == np.minimum(sizes, 24).sum()
+    # Up to 24 samples of each cluster, and its prototype.
+    assert make_report(model, X).count("<img") == np.minimum(sizes, 24).sum() + 3
 
 
 def test_tables_are_shown_by_their_numbers(blobs, tmp_path):
@@ -123,7 +124,8 @@ def test_colours_and_parts_of_a_memory_map(tmp_path):
     expected = make_report(model, X, max_points=20)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     assert make_report(model, mapped, max_points=20) == expected
-    assert expected.count("<img") == 60
+    # All of them, and three prototypes.
+    assert expected.count("<img") == 60 + 3
 
 
 def test_more_points_than_a_display_draws(few_digits):

@@ -24,6 +24,7 @@ def test_parameters_are_those_of_the_authors():
     assert (init.n_clusters, init.metric, init.n_neighbors) == (10, "euclidean", 20)
     assert (init.bandwidth, init.min_cluster_fraction) == (1.0, 0.0)
     changed = {
+        "working_size": None,
         "embedding_dim": 10,
         "algorithm": "program",
         "max_rounds": 1,
