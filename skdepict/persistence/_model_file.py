@@ -250,6 +250,7 @@ def _restore_input_format(content, arrays):
         layout.shape[0],
         len(layout.shape),
     )
+    whole &= kind == "image" or network_shape == layout.shape
     if not whole or np.greater(network_shape, layout.shape).any():
         raise ValueError("the network sees other samples")
     scaling = Scaling(shift, scale, low, high, clips)

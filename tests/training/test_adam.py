@@ -32,7 +32,8 @@ def test_a_first_fit_does_not_load_the_compiler():
     program = (
         "import sys, numpy as np; from skdepict import DEPICTClustering\n"
         "X = np.random.default_rng(0).random((40, 8, 8))\n"
-        "DEPICTClustering(1, fit_epochs=1, max_iter=1).fit(X)\n"
+        "labels = [0, 1] * 20\n"
+        "DEPICTClustering(2, init=labels, fit_epochs=1, max_iter=1).fit(X)\n"
         "print(sorted({'sympy', 'torch._dynamo'} & sys.modules.keys()))"
     )
     result = subprocess.run(
