@@ -16,7 +16,12 @@ from torch.utils.data import Dataset
 from skdepict import DEPICTClustering
 from skdepict._training import judge
 from skdepict.persistence import CheckpointError, _checkpoint
-from tests.conftest import quick
+from tests import conftest
+
+
+def quick(n_clusters=3, device="cpu", **parameters):
+    """An estimator that trains for a moment, where equal results are promised."""
+    return conftest.quick(n_clusters, device=device, **parameters)
 
 
 class Items(Dataset):
@@ -228,7 +233,8 @@ def test_other_parameters_and_other_data_are_other_fits(few_digits, tmp_path):
         quick(5, checkpoint_dir=tmp_path, **parameters).fit(X)
     assert path.read_bytes() == before
     # These change nothing of what comes out.
-    model = quick(5, checkpoint_dir=str(tmp_path), verbose=0, device="cpu").fit(images)
+    of_torch = torch.device("cpu")
+    model = quick(5, of_torch, checkpoint_dir=str(tmp_path), verbose=0).fit(images)
     assert len(model.history_) == 22
     assert not path.exists()
 

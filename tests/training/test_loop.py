@@ -1,5 +1,7 @@
 """Rounds, and the end of the joint phase."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -128,6 +130,8 @@ def test_targets_come_from_an_average_of_the_weights(decay, monkeypatch, few_dig
     monkeypatch.setattr(Adam, "step", step)
     # Sizes that drift would bring an earlier average back.
     settings = {"average_decay": decay, "early_stopping": False}
+    # Where graphs are replayed, no step could be seen.
+    settings["device"] = "cpu"
     model = quick(10, init=y, fit_epochs=0, max_iter=2, **settings)
     model.set_callbacks(watch).fit(images)
     average, *steps = steps
@@ -203,11 +207,13 @@ class Watch:
         if context.task_name != "epoch":
             return False
         self.n_epochs += 1
-        x = torch.from_numpy(self.images).float()[:, None] / 8 - 1
         model = fitted_estimator.network_
         self.weights.append(model.state_dict())
+        x = torch.from_numpy(self.images).float()[:, None] / 8 - 1
+        x = x.to(model.assignment.weight.device)
         with torch.no_grad():
-            self.labels.append(model.assignment(model.embed(x)).argmax(dim=1).numpy())
+            labels = model.assignment(model.embed(x)).argmax(dim=1)
+        self.labels.append(labels.numpy(force=True))
         return self.n_epochs == self.stop_at
 
 
@@ -356,11 +362,13 @@ def test_on_a_gpu_the_waits_do_not_grow_with_the_batches(few_digits):
     waits = []
     for batch_size in (32, 300):
         model = quick(10, init=y, batch_size=batch_size)
-        torch.cuda.set_sync_debug_mode("warn")
-        try:
-            with pytest.warns(UserWarning, match="synchroniz") as caught:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            # Setting it warns, too.
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
                 model.fit(images)
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
-        waits.append(sum("synchroniz" in str(w.message) for w in caught))
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        waits.append(sum("synchronizing" in str(w.message) for w in caught))
     assert waits[0] == waits[1] > 0
