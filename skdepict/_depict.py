@@ -35,6 +35,7 @@ from skdepict._surroundings import module_generators, own_surroundings, restored
 from skdepict._training.callbacks import FitEvents
 from skdepict._training.joins import clusters_of
 from skdepict._training.loop import Training
+from skdepict._training.neighbors import component_axes
 from skdepict._training.objectives import class_means
 from skdepict._training.processes import Processes
 from skdepict._training.progress import check_values
@@ -53,6 +54,7 @@ from skdepict._training.start import (
     samples_to_label,
 )
 from skdepict._training.streams import stream_seed
+from skdepict.networks._base import Autoencoder
 from skdepict.networks._build import build_autoencoder
 from skdepict.networks._device import resolve_device
 from skdepict.networks._inference import (
@@ -184,7 +186,8 @@ class DEPICTClustering(
         estimated, the first round is for fine groups: three for each cluster, and at
         least 30. Half of the joins are made before the second round, and the others
         before the last one. With 2, or without `distortion`, all are made at
-        once; with 1 there are no fine groups.
+        once; with 1 there are no fine groups. Of tables whose clusters do not lie
+        apart, equal frequencies are expected after the joins.
         Otherwise, with init="path-integral", the embedding is clustered by path
         integrals too, once it is trained; labels whose sizes are nearer to the prior
         than those of the network are what the next round starts from. There is no next
@@ -216,6 +219,16 @@ class DEPICTClustering(
         degrees, shifted by up to 10 % of the side, scaled by up to 10 %, and bent, with
         the points of a 4x4 grid moved by up to 8 % of the side. No effect on tables and
         series.
+
+    n_neighbors : int, default=15
+        How many nearest rows of a table are examples of what a row is one of, as
+        distorted images are: Q is computed from predictions that are averaged over a
+        row and these, and fine groups are joined that rows share with them. They are
+        found among the 50 first principal components, partly whitened and, if there
+        are 8 or more, brought to unit length (:class:`WhitenedComponents`, 0.3); a
+        "dense" network sees tables in these coordinates. With 0 there are none, and it
+        sees the columns. No effect on images and series, nor on labels given for more
+        than 50,000 samples.
 
     learning_rate : float, default=4e-3
         The peak of Adam's learning rate.
@@ -260,21 +273,21 @@ class DEPICTClustering(
     linkage_ : ndarray of shape (n_groups - 1, 4)
         In which order groups were, and clusters would be, joined, in the form of
         :func:`scipy.cluster.hierarchy.linkage`; see `cut`. Heights say how much two
-        noisy views of a sample agree on which of the two it is in, from 0 to 1. Leaves
-        are the groups of the last round but one, if there were fine groups, otherwise
-        the clusters.
+        views of a sample agree on which of the two it is in, from 0 to 1: noisy ones,
+        or of tables a row and its neighbours. Leaves are the groups of the last round
+        but one, if there were fine groups, otherwise the clusters.
 
     groups_ : ndarray of shape (n_samples,)
         The leaf of `linkage_` that each training sample is in.
 
     number_evidence_ : dict of ndarray
         What joins say of the number of clusters, ready for :class:`pandas.DataFrame`:
-        "n_clusters", from 2 to the number of groups; the "agreement" of two noisy views
-        of a sample on its cluster (their mutual information over the entropy of the
-        clusters); and the "least_agreement", on which of the two least distinct
-        clusters it is in; each for what is left when the groups that are confused most
-        are joined. n_clusters="auto" takes the number up to which the odds of the
-        latter are at least 0.37 of those of the former.
+        "n_clusters", from 2 to the number of groups; the "agreement" of two views of a
+        sample, as in `linkage_`, on its cluster (their mutual information over the
+        entropy of the clusters); and the "least_agreement", on which of the two least
+        distinct clusters it is in; each for what is left when the groups that are
+        confused most are joined. n_clusters="auto" takes the number up to which the
+        odds of the latter are at least 0.37 of those of the former.
 
     cluster_centers_ : ndarray of shape (n_clusters, embedding_dim)
         The mean embedding of each cluster; NaN for a cluster that has no samples.
@@ -387,6 +400,7 @@ class DEPICTClustering(
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "distortion": ["boolean"],
+        "n_neighbors": [Interval(Integral, 0, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],
@@ -413,6 +427,7 @@ class DEPICTClustering(
         reconstruction_weight: float = 1.0,
         dropout: float = 0.1,
         distortion: bool = True,
+        n_neighbors: int = 15,
         learning_rate: float = 4e-3,
         batch_size: int = 256,
         device: str | torch.device = "auto",
@@ -435,6 +450,7 @@ class DEPICTClustering(
         self.reconstruction_weight = reconstruction_weight
         self.dropout = dropout
         self.distortion = distortion
+        self.n_neighbors = n_neighbors
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.device = device
@@ -669,10 +685,16 @@ class DEPICTClustering(
         embedding_dim = self.embedding_dim
         if embedding_dim is None:
             embedding_dim = max(DEFAULT_EMBEDDING_DIM, n_clusters or 1)
+        axes, input_range = None, Autoencoder.input_range
+        if layout.kind == "table" and self.network in ("auto", "dense"):
+            scaling = fit_scaling(rows, layout, input_range, processes)
+            axes = processes.from_first(lambda: self._axes(rows, scaling, seed))
         autoencoder, embedding_dim = build_autoencoder(
-            self.network, layout, embedding_dim, stream_seed(seed, "weights")
+            self.network, layout, embedding_dim, stream_seed(seed, "weights"), axes
         )
-        scaling = fit_scaling(rows, layout, autoencoder.input_range, processes)
+        if axes is None:
+            input_range = autoencoder.input_range
+            scaling = fit_scaling(rows, layout, input_range, processes)
         if n_clusters != 1 and scaling.constant:
             raise ValueError(
                 "All samples in X are equal, so there is nothing to tell "
@@ -681,6 +703,14 @@ class DEPICTClustering(
         model = ClusteringModel(autoencoder, embedding_dim, n_clusters or 1)
         processes.start_alike(model)
         return model, scaling
+
+    def _axes(self, rows, scaling, seed):
+        """The axes along which a network sees rows of a table; None for the columns."""
+        if self.n_neighbors == 0 or scaling.constant:
+            return None
+        members = samples_to_label(None, len(rows), seed)
+        chosen = rows[:] if members is None else rows[members]
+        return component_axes(scaling.apply(chosen))
 
     def _settings(self, layout, n_samples, n_clusters, **found):
         members = samples_to_label(found["init"], n_samples, found["seed"])

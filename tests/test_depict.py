@@ -214,7 +214,7 @@ def test_prior_pulls_cluster_sizes_toward_it():
     rng = np.random.default_rng(0)
     prior = np.array([0.5] + [0.1] * 5)
     y = rng.permutation(np.repeat(np.arange(6), (600 * prior).astype(int)))
-    X = rng.normal(size=(6, 10))[y] + 0.6 * rng.normal(size=(600, 10))
+    X = rng.normal(size=(6, 10))[y] + rng.normal(size=(600, 10))
     start = np.where(rng.random(600) < 0.3, rng.integers(0, 6, 600), y)
 
     def distance(**parameters):

@@ -1,8 +1,9 @@
 """Which of many fine groups belong together: those that the network confuses.
 
-Two noisy views of one sample fall into one group or into two. With J the joint
-frequencies of their groups, groups that are joined lose a part of the mutual
-information I(view 1; view 2). Arrays in, arrays out; no torch.
+Two views of one sample, noisy ones or a row of a table and its neighbour, fall into one
+group or into two. With J the joint frequencies of their groups, groups that are joined
+lose a part of the mutual information I(view 1; view 2). Arrays in, arrays out; no
+torch.
 """
 
 import math
@@ -25,6 +26,9 @@ CONFUSION_WEIGHT = 3.0
 # as a share of the odds that they agree on the cluster at all. Where it is less, the
 # two are one.
 LEAST_ODDS = 0.37
+# Clusters lie apart where one view of a sample tells this share of the information on
+# which of them another view is in.
+APART = 0.9
 # Nothing is surer than this.
 CERTAIN = (1e-12, 1 - 1e-12)
 
@@ -286,7 +290,27 @@ class JoinedGroups(NamedTuple):
         return np.where(moved, largest[labels], self.groups)
 
 
-def join(frequencies, groups, n_clusters=None, half_way=False, proposals=None):
+def are_apart(numbers, n_clusters):
+    """Whether clusters lie apart.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_numbers, 3)
+        Of joins of what is confused most; see `Joins`.
+    n_clusters : int
+        At least 2.
+    """
+    return numbers[n_clusters - 2, 1] >= APART
+
+
+def join(
+    frequencies,
+    groups,
+    n_clusters=None,
+    half_way=False,
+    proposals=None,
+    where_apart=False,
+):
     """Join groups to clusters.
 
     Parameters
@@ -303,6 +327,8 @@ def join(frequencies, groups, n_clusters=None, half_way=False, proposals=None):
         From `groups` and a number of clusters to partitions of the groups, each an
         ndarray of shape (n_groups,), of which the best is taken. By default those that
         joins by different `POWERS` make.
+    where_apart : bool, default=False
+        Whether the proposals are for clusters that lie apart, and not for others.
 
     Returns
     -------
@@ -315,6 +341,8 @@ def join(frequencies, groups, n_clusters=None, half_way=False, proposals=None):
     if n_clusters is None:
         n_clusters = number_of_clusters(most_confused.numbers)
     if 1 < n_clusters < n_groups:
+        if where_apart and not are_apart(most_confused.numbers, n_clusters):
+            proposals = None
         if proposals is None:
             sequences = [join_groups(frequencies, p, n_samples) for p in POWERS[:-1]]
             sequences.append(most_confused)

@@ -7,6 +7,7 @@ import torch
 
 from skdepict._training.graphs import path_integral_labels
 from skdepict._training.joins import join
+from skdepict._training.neighbors import Neighbors
 from skdepict._training.objectives import chance, same_sizes
 from skdepict._training.start import order_by_prior
 from skdepict._training.streams import stream_seed
@@ -183,9 +184,7 @@ def joint_frequencies(model, samples, noise, n_views=N_VIEWS):
     return frequencies
 
 
-def joined_groups(
-    model, samples, noise, processes, n_clusters, half_way, proposals=None
-):
+def joined_groups(model, samples, views, processes, n_clusters, **how):
     """Join the groups of a model; see `join`.
 
     Parameters
@@ -193,22 +192,25 @@ def joined_groups(
     model : ClusteringModel
     samples : Samples
         All of them, or this process's share.
-    noise : Noise
+    views : Noise or Neighbors
+        What makes views of samples.
     processes : Processes
     n_clusters : int or None
-    half_way : bool
-    proposals : callable or None
-        See `join`.
+    **how : object
+        Further arguments of `join`.
 
     Returns
     -------
     joined : JoinedGroups
     n_clusters : int
     """
-    frequencies = processes.sum(joint_frequencies(model, samples, noise)).cpu().numpy()
+    probabilities = assign_all(model, samples)
+    if isinstance(views, Neighbors):
+        everyones = processes.everyones(probabilities)
+        frequencies = views.joint_frequencies(probabilities, everyones)
+    else:
+        frequencies = joint_frequencies(model, samples, views)
+    frequencies = processes.sum(frequencies).cpu().numpy()
     frequencies /= frequencies.sum()
-    groups = assign_all(model, samples).argmax(dim=1)
-    groups = processes.gather(groups).cpu().numpy()
-    return processes.from_first(
-        lambda: join(frequencies, groups, n_clusters, half_way, proposals)
-    )
+    groups = processes.gather(probabilities.argmax(dim=1)).cpu().numpy()
+    return processes.from_first(lambda: join(frequencies, groups, n_clusters, **how))

@@ -1,15 +1,21 @@
 """The method from top to bottom: pretrain, then in rounds initialise, joint, judge."""
 
 import copy
-import logging
 import math
+from typing import Any
 
 import torch
 from torch.nn import functional
 
 from skdepict._training import judge
-from skdepict._training.graphs import merged_graphs, partitions_by_graphs
+from skdepict._training.graphs import (
+    merged_graphs,
+    partitions_by_graphs,
+    uniform,
+)
 from skdepict._training.held_out import HeldOut
+from skdepict._training.joins import are_apart
+from skdepict._training.neighbors import neighbors_of
 from skdepict._training.noise import Noise
 from skdepict._training.objectives import (
     class_means,
@@ -20,7 +26,7 @@ from skdepict._training.objectives import (
     size_divergence,
     target_distribution,
 )
-from skdepict._training.progress import Progress
+from skdepict._training.progress import Progress, tell
 from skdepict._training.settings import SCHEDULES, WARM_UP
 from skdepict._training.start import (
     PRIOR_STRENGTH,
@@ -36,8 +42,6 @@ from skdepict.networks._inference import (
     double_precision_device,
     embed_all,
 )
-
-logger = logging.getLogger("skdepict")
 
 
 class Training:
@@ -87,6 +91,7 @@ class Training:
         of_noise = torch.Generator(samples.device)
         of_noise.manual_seed(stream_seed(settings.seed, "noise", processes.rank, 0))
         self._noise = Noise(settings, of_noise)
+        self._neighbors: Any = None
         self._held_out = HeldOut(model, samples, settings, processes)
         self._descent = GradientDescent(
             model, samples, settings, processes, self._noise
@@ -134,6 +139,9 @@ class Training:
             `progress.interrupted` says that there was one.
         """
         progress = self.progress
+        self._neighbors = neighbors_of(
+            self._labelled, self._settings, self._processes, self._samples.device
+        )
         try:
             self._train(events)
         except KeyboardInterrupt:
@@ -264,7 +272,7 @@ class Training:
             record = progress.new_record(*(losses / n_samples).tolist())
             yield record
             progress.history.append(record)
-            self._log(record)
+            tell(record, aloud=self._settings.verbose and processes.rank == 0)
             progress.stopped = processes.any(events.end_epoch())
             is_last = progress.stopped or progress.phase_ends
             progress.epoch = n_epochs if is_last else progress.epoch + 1
@@ -295,6 +303,8 @@ class Training:
         is_last = progress.stopped or progress.round >= settings.max_rounds
         # After a round that made it worse, there is no reason for another one.
         is_last |= progress.best["round"] < progress.round
+        # Nor where neighbours have told what belongs together.
+        is_last |= progress.joined is not None and self._neighbors is not None
         if is_last or progress.estimated or not settings.by_path_integral:
             return None
         return judge.better_labels(
@@ -309,15 +319,19 @@ class Training:
         """Join the groups that the network confuses, or see in which order it would."""
         progress, n_groups = self.progress, len(self.progress.prior)
         n_clusters = n_groups if progress.final else progress.n_clusters or None
-        # What is learned half-way shows better what belongs together.
-        half_way = self._settings.max_rounds - progress.round > 1
+        views, has_neighbors = self._neighbors or self._noise, bool(self._neighbors)
+        # What is learned half-way shows better which views are alike.
+        half_way = self._settings.max_rounds - progress.round > 1 and not has_neighbors
         proposals = None
         if self._settings.by_path_integral and not self._settings.distorts:
-            # Two views that differ in noise alone say little of that; graphs say more.
+            # Two views that differ in noise alone say little of that, and neighbours
+            # see no farther than to each other; graphs say more.
             half_way, proposals = False, self._proposals
         joined, n_clusters = judge.joined_groups(
-            *(self.model, self._samples, self._noise, self._processes),
-            *(n_clusters, half_way, proposals),
+            *(self.model, self._samples, views, self._processes, n_clusters),
+            half_way=half_way,
+            proposals=proposals,
+            where_apart=has_neighbors,
         )
         if progress.joined is not None:
             # The finest groups tell most of their number.
@@ -336,8 +350,11 @@ class Training:
         labels = joined.clusters[joined.groups]
         if members is not None:
             labels = labels[members]
-        n_groups = int(joined.clusters.max()) + 1
-        start = with_prior(labels, None, n_groups)
+        n_groups, prior = int(joined.clusters.max()) + 1, None
+        if self._neighbors is not None and not are_apart(joined.numbers, n_groups):
+            # Of clusters that overlap, one that is estimated lets the large ones grow.
+            prior = uniform(n_groups)
+        start = with_prior(labels, prior, n_groups)
         return start._replace(final=n_groups == self.progress.n_clusters)
 
     def _start_round(self, start):
@@ -393,6 +410,9 @@ class Training:
         with self.progress.average.applied():
             self._processes.average_buffers(self.model)
             probabilities = assign_all(self.model, self._samples)
+        if self._neighbors is not None:
+            everyones = self._processes.everyones(probabilities)
+            probabilities = self._neighbors.means(probabilities, everyones)
         mass = self._processes.sum(probabilities.sum(dim=0))
         return target_distribution(
             probabilities, self.progress.prior, self._settings.target, mass
@@ -427,13 +447,3 @@ class Training:
             return copy.deepcopy(self.model)
         with self.progress.average.applied():
             return copy.deepcopy(self.model)
-
-    def _log(self, record):
-        message = ", ".join(
-            f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
-            for key, value in record.items()
-        )
-        if self._settings.verbose and self._processes.rank == 0:
-            print(message, flush=True)
-        else:
-            logger.debug(message)

@@ -102,6 +102,16 @@ class Processes:
         everyones[start : start + len(rows)] = rows
         return self.sum(everyones)
 
+    def everyones(self, rows):
+        """The rows of all processes, as `gather`, but where this process has its own.
+
+        Returns
+        -------
+        rows : tensor
+            The same one, where there is one process.
+        """
+        return rows if self.size == 1 else self.gather(rows.cpu()).to(rows.device)
+
     def start_alike(self, module):
         """Give all processes the weights of the first one."""
         if self.size > 1:

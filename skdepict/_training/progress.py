@@ -1,6 +1,7 @@
 """Where a fit is, and all that it needs to continue from there."""
 
 import copy
+import logging
 import math
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 from skdepict._training.average import WeightAverage
 from skdepict._training.joins import JoinedGroups, check_joined
 from skdepict._training.streams import stream_seed
+
+logger = logging.getLogger("skdepict")
 
 PHASES = ("pretrain", "initialise", "joint", "done")
 MAX_COUNT = 2**31
@@ -296,3 +299,21 @@ def _part(tensors, part, like):
             raise ValueError(f"{part}/{name} has the shape {tuple(tensor.shape)}")
         found[name] = torch.empty_like(template).copy_(tensor)
     return found
+
+
+def tell(record, aloud):
+    """Print what the history says of an epoch, or log it for who listens.
+
+    Parameters
+    ----------
+    record : dict
+    aloud : bool
+    """
+    message = ", ".join(
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in record.items()
+    )
+    if aloud:
+        print(message, flush=True)
+    else:
+        logger.debug(message)

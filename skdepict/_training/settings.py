@@ -79,6 +79,8 @@ class Settings:
         The mean squared change of Q below which the joint phase has converged.
     affine_noise, elastic_noise : bool
         Both parts of `distortion`; apart for studies.
+    n_neighbors : int
+        0 for what is no table.
     own_network : bool
         Whether the network is a module of the user's.
     """
@@ -99,6 +101,7 @@ class Settings:
     dropout: float
     affine_noise: bool
     elastic_noise: bool
+    n_neighbors: int
     learning_rate: float
     batch_size: int
     verbose: int
@@ -143,6 +146,7 @@ class Settings:
             ),
             "affine_noise": is_distorted,
             "elastic_noise": is_distorted,
+            "n_neighbors": parameters["n_neighbors"] * (layout.kind == "table"),
             "own_network": not isinstance(parameters["network"], str),
         }
         batch_size = derived["batch_size"]
@@ -205,6 +209,7 @@ def published(n_clusters, budget):
         "max_rounds": 1,
         "prior": "uniform",
         "distortion": False,
+        "n_neighbors": 0,
         "learning_rate": 1e-4,
         "batch_size": 100,
         **BUDGETS[budget],

@@ -119,6 +119,15 @@ def load_digits(folder):
     return digits.images, digits.target
 
 
+def load_table(folder, name):
+    """A table that scikit-learn has, with columns of one scale, whatever the folder."""
+    from sklearn import datasets
+    from sklearn.preprocessing import scale
+
+    X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+    return scale(X), y
+
+
 @dataclass(frozen=True)
 class DataSet:
     """A data set of the studies, which knows its classes.
@@ -194,3 +203,24 @@ def missing_files(sets, data_dir):
     """The files of data sets that a folder lacks, by the names of the sets."""
     paths = {name: Path(data_dir, chosen.file) for name, chosen in sets.items()}
     return {name: path for name, path in paths.items() if not path.exists()}
+
+
+def of_embedding(file, ratio):
+    """An embedding with its classes as they are, or of unequal size."""
+    return DataSet(file) if ratio == 1 else UnevenSet(file, ratio=ratio)
+
+
+TABLES = {
+    name + (f" {ratio}:1" if ratio > 1 else ""): of_embedding(file, ratio)
+    for name, file in (
+        ("photographs", "cifar10_embedding.npz"),
+        ("posts", "20ng_embedding.npz"),
+    )
+    for ratio in (1, 10)
+} | {
+    "posts as tf-idf": SETS["20 Newsgroups"],
+    "pendigits": SETS["pendigits"],
+    "wine": DataSet("", partial(load_table, name="wine")),
+    "breast cancer": DataSet("", partial(load_table, name="breast_cancer")),
+    "iris": DataSet("", partial(load_table, name="iris")),
+}

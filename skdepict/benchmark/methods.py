@@ -44,6 +44,15 @@ def make_on_map(reducer, make_clusterer, shape, n_clusters, seed, **parameters):
     )
 
 
+def make_kmeans_on_unit_vectors(shape, n_clusters, seed):
+    """KMeans of directions, as is usual for embeddings."""
+    from sklearn.cluster import KMeans
+    from sklearn.preprocessing import Normalizer
+
+    kmeans = KMeans(n_clusters, n_init=10, random_state=seed)
+    return OnMap(Normalizer(), kmeans)
+
+
 make_mixture = partial(make, "sklearn.mixture.GaussianMixture")
 
 
@@ -124,6 +133,16 @@ METHODS: dict[str, Callable] = {
         make, "skdepict:DEPICTClustering.as_published", budget="short"
     ),
     "depict": partial(make, "skdepict.DEPICTClustering"),
+}
+TABLE_METHODS = {
+    "kmeans": METHODS["kmeans"],
+    "kmeans-unit": make_kmeans_on_unit_vectors,
+} | {
+    name: METHODS[name]
+    for name in (
+        *("gmm", "spectral", "umap-gmm", "umap-hdbscan", "path-integral"),
+        "depict",
+    )
 }
 # The ceiling where classes are of unequal size.
 TOLD = "depict-told"

@@ -7,9 +7,17 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from skdepict.benchmark.data import SETS, UNEVEN_SETS, DataSet, missing_files
+from skdepict.benchmark.data import (
+    SETS,
+    TABLES,
+    UNEVEN_SETS,
+    DataSet,
+    UnevenSet,
+    missing_files,
+)
 from skdepict.benchmark.methods import (
     METHODS,
+    TABLE_METHODS,
     TOLD,
     UNEVEN_METHODS,
     WITHOUT_SEED,
@@ -56,6 +64,7 @@ SUITES = {
     "uneven": Study(
         tuple(UNEVEN_SETS), UNEVEN_METHODS, 3, UNEVEN_SETS, columns_of(UNEVEN)
     ),
+    "tables": Study(tuple(TABLES), TABLE_METHODS, 3, TABLES, columns_of(UNEVEN)),
 }
 
 
@@ -82,7 +91,7 @@ def run_suite(study, arguments):
             make = study.methods[method]
             if method == TOLD:
                 make = partial(make, ratio=chosen.ratio)
-            drawn = study.known is UNEVEN_SETS
+            drawn = isinstance(chosen, UnevenSet)
             for seed in range(1 if method in WITHOUT_SEED and not drawn else n_seeds):
                 read = partial(chosen.read, data_dir, seed)
                 tasks[name, method, seed] = read, make

@@ -18,7 +18,7 @@ from skdepict.networks._sequence import SequenceAutoencoder
 from skdepict.networks._sigmoid_conv import SigmoidConvAutoencoder
 
 
-def build_autoencoder(network, layout, embedding_dim, seed):
+def build_autoencoder(network, layout, embedding_dim, seed, axes=None):
     """Build the autoencoder for samples of the given layout.
 
     Parameters
@@ -31,6 +31,8 @@ def build_autoencoder(network, layout, embedding_dim, seed):
         Units of the embedding, where the network lets them be chosen.
     seed : int
         Seed of the weights.
+    axes : ndarray of shape (n_features, n_components), default=None
+        Along which a "dense" network sees samples; see `Components`.
 
     Returns
     -------
@@ -47,7 +49,12 @@ def build_autoencoder(network, layout, embedding_dim, seed):
     if not isinstance(network, str):
         autoencoder = copy_of_module(network)
         return autoencoder, check_protocol(autoencoder, layout.shape)
-    autoencoder = without_values(lambda: construct(network, layout, embedding_dim))
+    n_components = None if axes is None else axes.shape[1]
+    autoencoder = without_values(
+        lambda: construct(network, layout, embedding_dim, n_components)
+    )
+    if axes is not None:
+        autoencoder.encoder[0][0].axes.copy_(torch.from_numpy(axes))
     initialise_weights(autoencoder, torch.Generator().manual_seed(seed))
     autoencoder = order_in_memory(autoencoder, layout)
     if network == "sigmoid_conv":
@@ -80,7 +87,7 @@ def copy_of_module(network):
     return autoencoder
 
 
-def construct(network, layout, embedding_dim):
+def construct(network, layout, embedding_dim, n_components=None):
     """Construct a built-in network by its name.
 
     Parameters
@@ -91,6 +98,8 @@ def construct(network, layout, embedding_dim):
         What a sample is.
     embedding_dim : int
         Units of the embedding, where the network lets them be chosen.
+    n_components : int or None
+        See `DenseAutoencoder`.
 
     Returns
     -------
@@ -104,7 +113,7 @@ def construct(network, layout, embedding_dim):
     if network == "auto":
         network = "dense" if layout.kind == "table" else "conv"
     if network == "dense":
-        return DenseAutoencoder(layout.shape, embedding_dim)
+        return DenseAutoencoder(layout.shape, embedding_dim, n_components)
     if network == "sequence":
         check_image_sides(layout, network)
         return SequenceAutoencoder(layout.shape, embedding_dim)

@@ -27,7 +27,9 @@ from skdepict.networks._model import ClusteringModel
 from skdepict.persistence._files import parse_json, write_whole
 from skdepict.persistence._identity import OF_THE_MACHINE
 
-VERSION = 5
+VERSION = 6
+# In the file, where the network sees components.
+AXES = "autoencoder.encoder.0.0.axes"
 # Parameters of files before version 3; how a model predicts does not depend on them.
 FORMER = {"target", "schedule", "average_decay", "early_stopping", "tol"}
 FORMER |= {"affine_noise", "elastic_noise"}
@@ -332,7 +334,9 @@ def _restore_network(model, embedding_dim, arrays):
         return restored.eval()
     # Without memory, until it is known that the weights in the file have these shapes.
     with torch.device("meta"):
-        autoencoder = construct(network, layout, embedding_dim)
+        axes = state.get(AXES)
+        n_components = None if axes is None else axes.shape[1]
+        autoencoder = construct(network, layout, embedding_dim, n_components)
     restored = ClusteringModel(autoencoder, embedding_dim, n_clusters)
     restored.load_state_dict(state, assign=True)
     order_in_memory(restored.autoencoder.float(), layout)

@@ -24,7 +24,7 @@ class ClusterNumberDisplay:
     n_clusters : ndarray of shape (n_numbers,)
         Numbers of clusters.
     agreement : ndarray of shape (n_numbers,)
-        How much two noisy views of a sample agree on its cluster, from 0 to 1.
+        How much two views of a sample agree on its cluster, from 0 to 1.
     least_agreement : ndarray of shape (n_numbers,)
         How much they agree on which of the two least distinct clusters it is in.
     chosen : int
@@ -95,7 +95,7 @@ class ClusterNumberDisplay:
         )
         ax.axvline(self.chosen, color="black", lw=0.8, ls="--", label="this model")
         ax.legend(frameon=False)
-        ax.set(xlabel="clusters", ylabel="agreement of two noisy views")
+        ax.set(xlabel="clusters", ylabel="agreement of two views")
         ax.set_ylim(-0.02, 1.02)
         ax.locator_params(axis="x", integer=True)
         return self

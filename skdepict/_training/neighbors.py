@@ -1,0 +1,154 @@
+"""Neighbours of samples of tables: views of what a sample is an example of.
+
+An image can be distorted; of a row of a table nobody knows what may change without
+making it something else. Rows near it say so.
+"""
+
+import numpy as np
+import torch
+
+from skdepict._path_integral.components import WhitenedComponents
+from skdepict._path_integral.graph import nearest_neighbors
+from skdepict._training.device_neighbors import device_neighbors
+from skdepict._training.start import MAX_LABELLED, labels_are_given
+
+# How far the components are whitened in which neighbours are found, and which the
+# network sees: fine groups of a graph of these are pure on all data.
+WHITENING = 0.3
+
+
+class Neighbors:
+    """The nearest neighbours of each sample, itself not counted.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_members, n_neighbors)
+        The neighbours of the members, by their numbers among all samples.
+    members : ndarray of shape (n_members,) or None
+        The samples that have neighbours; None for all.
+    share : slice
+        The samples of this process.
+    device : torch.device
+        Where predictions are.
+    """
+
+    def __init__(self, numbers, members, share, device):
+        rows = np.arange(len(numbers)) if members is None else members
+        is_own = (rows >= share.start) & (rows < share.stop)
+        own_rows = torch.from_numpy(rows[is_own] - share.start)
+        self._rows = own_rows.to(device)
+        self._numbers = torch.from_numpy(numbers[is_own]).to(device)
+
+    def _sums(self, everyones):
+        return sum(everyones[column] for column in self._numbers.T)
+
+    def means(self, own, everyones):
+        """Predictions, averaged over each sample and its neighbours.
+
+        Parameters
+        ----------
+        own : tensor of shape (n_own_samples, n_clusters)
+            P of this process's samples.
+        everyones : tensor of shape (n_samples, n_clusters)
+            P of all.
+
+        Returns
+        -------
+        means : tensor of shape (n_own_samples, n_clusters)
+            Of samples without neighbours their own.
+        """
+        means = own.clone()
+        n_averaged = 1 + self._numbers.shape[1]
+        means[self._rows] = (own[self._rows] + self._sums(everyones)) / n_averaged
+        return means
+
+    def joint_frequencies(self, own, everyones):
+        """How often a sample is in one group and its neighbour in another.
+
+        Parameters
+        ----------
+        own, everyones : tensor
+            As for `means`.
+
+        Returns
+        -------
+        frequencies : tensor of shape (n_groups, n_groups)
+            Symmetric; their sum is twice the number of pairs.
+        """
+        frequencies = own[self._rows].T @ self._sums(everyones)
+        return frequencies + frequencies.T
+
+
+def neighbors_of(labelled, settings, processes, device):
+    """The neighbours of the samples that get starting labels.
+
+    Parameters
+    ----------
+    labelled : Samples
+        Those, in the first process.
+    settings : Settings
+    processes : Processes
+    device : torch.device
+        That of the predictions.
+
+    Returns
+    -------
+    neighbors : Neighbors or None
+        None where there are to be none, and where labels were given and no process has
+        all samples, or there are too many to search.
+    """
+    n_neighbors, members = settings.n_neighbors, settings.members
+    is_apart = processes.size > 1 or settings.n_samples > MAX_LABELLED
+    if (
+        n_neighbors == 0
+        or settings.n_labelled < 2
+        or (is_apart and labels_are_given(settings.init))
+    ):
+        return None
+    numbers = processes.from_first(
+        lambda: nearest_rows(labelled.rows(), n_neighbors, device)
+    )
+    if members is not None:
+        numbers = members[numbers]
+    return Neighbors(numbers, members, processes.share(settings.n_samples), device)
+
+
+def nearest_rows(rows, n_neighbors, device):
+    """The nearest neighbours of each row, in whitened components.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_features)
+    n_neighbors : int
+        Fewer in smaller data.
+    device : torch.device
+        Where they are searched for: on CUDA, else by scikit-learn.
+
+    Returns
+    -------
+    numbers : ndarray of shape (n_samples, n_neighbors)
+    """
+    points = WhitenedComponents(whitening=WHITENING).fit_transform(rows)
+    if device.type == "cuda":
+        return device_neighbors(points, n_neighbors, device)[1]
+    return nearest_neighbors(points, n_neighbors)[1]
+
+
+def component_axes(rows):
+    """The axes along which a network is to see rows; see `Components`.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_features)
+        Centred.
+
+    Returns
+    -------
+    axes : ndarray of shape (n_features, n_components)
+        float32; along them the squares of values are 1 in the mean.
+    """
+    fitted = WhitenedComponents(whitening=WHITENING, unit_length=False).fit(rows)
+    deviations = np.where(fitted.deviations_ > 0, fitted.deviations_, 1.0)
+    axes = (fitted.components_ / deviations[:, None] ** WHITENING).T
+    spread = np.sqrt(np.mean(np.square(fitted.transform(rows), dtype=np.float64)))
+    return (axes / (spread or 1.0)).astype(np.float32)

@@ -1,0 +1,159 @@
+"""Neighbours as views of what a sample is an example of."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+from sklearn.metrics import adjusted_rand_score
+from sklearn.neighbors import NearestNeighbors
+
+from skdepict import DEPICTClustering, load
+from skdepict._training import neighbors
+from skdepict._training.joins import APART, join
+from skdepict._training.neighbors import Neighbors, component_axes, nearest_rows
+from skdepict.networks import DenseAutoencoder
+from skdepict.networks._dense import Components
+from tests.conftest import quick
+
+
+@pytest.fixture
+def rows(rng):
+    return rng.normal(size=(60, 12)) * np.linspace(1, 3, 12)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def predictions(rng, n_samples, n_clusters=4):
+    return torch.from_numpy(rng.dirichlet(np.ones(n_clusters), n_samples))
+
+
+def slow_sums(P, numbers, members):
+    """The mean of each sample with its neighbours, and J, as they are defined."""
+    means, joint = P.clone(), torch.zeros(P.shape[1], P.shape[1], dtype=P.dtype)
+    for place, sample in enumerate(members):
+        near = [P[number] for number in numbers[place]]
+        means[sample] = torch.stack([P[sample], *near]).mean(dim=0)
+        for other in near:
+            joint += torch.outer(P[sample], other) + torch.outer(other, P[sample])
+    return means, joint
+
+
+@pytest.mark.parametrize("members", [None, np.array([1, 4, 5, 9, 11])])
+def test_means_and_joint_frequencies_are_those_of_the_definition(members, rng):
+    P = predictions(rng, 12)
+    chosen = np.arange(12) if members is None else members
+    numbers = chosen[rng.integers(0, len(chosen), (len(chosen), 3))]
+    expected, expected_joint = slow_sums(P, numbers, chosen)
+    whole = Neighbors(numbers, members, slice(0, 12), torch.device("cpu"))
+    torch.testing.assert_close(whole.means(P, P), expected)
+    torch.testing.assert_close(whole.joint_frequencies(P, P), expected_joint)
+    # Of two processes each has its own samples, and the predictions of all.
+    shares = [slice(0, 5), slice(5, 12)]
+    parts = [Neighbors(numbers, members, s, torch.device("cpu")) for s in shares]
+    own = list(zip(parts, [P[share] for share in shares], strict=True))
+    means = torch.cat([part.means(mine, P) for part, mine in own])
+    torch.testing.assert_close(means, expected)
+    joint = sum(part.joint_frequencies(mine, P) for part, mine in own)
+    torch.testing.assert_close(joint, expected_joint)
+
+
+def test_neighbors_are_those_in_whitened_components(rows):
+    pca = PCA().fit(rows)
+    points = pca.transform(rows) / np.sqrt(pca.explained_variance_) ** 0.3
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    expected = NearestNeighbors(n_neighbors=5).fit(points).kneighbors()[1]
+    found = nearest_rows(rows, 5, torch.device("cpu"))
+    np.testing.assert_array_equal(found, expected)
+    assert nearest_rows(rows[:4], 15, torch.device("cpu")).shape == (4, 3)
+
+
+@pytest.mark.parametrize("n_features", [3, 12])
+def test_a_network_sees_the_coordinates_of_the_neighbors(n_features, rows):
+    rows = (rows[:, :n_features] - rows[:, :n_features].mean(axis=0)).astype(np.float32)
+    axes = component_axes(rows)
+    assert axes.dtype == np.float32
+    seen = Components(*axes.shape)
+    seen.axes.copy_(torch.from_numpy(axes))
+    points = seen(torch.from_numpy(rows)).numpy()
+    assert np.mean(points**2) == pytest.approx(1.0, rel=1e-4)
+    found = NearestNeighbors(n_neighbors=5).fit(points).kneighbors()[1]
+    np.testing.assert_array_equal(found, nearest_rows(rows, 5, torch.device("cpu")))
+
+
+def test_of_rows_that_do_not_vary_there_is_one_axis():
+    assert np.isfinite(component_axes(np.zeros((5, 3), dtype=np.float32))).all()
+
+
+@pytest.mark.parametrize("n_components", [None, 2])
+def test_axes_are_not_trained(n_components):
+    network = DenseAutoencoder((6,), 3, n_components)
+    names = {name for name, _ in network.named_parameters()}
+    assert not any("axes" in name for name in names)
+    decoded = network.decode(torch.zeros(2, 3))
+    assert decoded[-1].shape == (2, 6)
+
+
+def test_what_neighbors_say_is_what_outliers_among_labels_are_corrected_by(blobs):
+    X, y = blobs
+    wrong = np.random.default_rng(0).random(len(y)) < 0.2
+    start = np.where(wrong, (y + 1) % 3, y)
+    model = DEPICTClustering(3, init=start, random_state=0, max_iter=20).fit(X)
+    assert adjusted_rand_score(y, model.labels_) > 0.95
+
+
+def test_without_neighbors_a_network_sees_the_columns(blobs):
+    X, y = blobs
+    with_them, without = (quick(init=y, n_neighbors=n).fit(X) for n in (15, 0))
+    first = without.network_.autoencoder.encoder[0][0]
+    assert first.in_features == X.shape[1]
+    assert isinstance(with_them.network_.autoencoder.encoder[0][0], Components)
+    published = DEPICTClustering.as_published(3)
+    assert published.n_neighbors == 0
+
+
+def test_images_and_series_have_none(few_digits, monkeypatch):
+    images, y = few_digits
+    monkeypatch.setattr(neighbors, "nearest_rows", None)
+    quick(10, init=y).fit(images)
+    quick(10, init=y, network="sequence").fit(images.reshape(300, 64))
+
+
+@pytest.mark.parametrize("n_neighbors", [-1, 1.5, None])
+def test_a_number_of_neighbors_that_is_none_is_refused(n_neighbors, blobs):
+    with pytest.raises(ValueError, match="'n_neighbors' parameter"):
+        quick(n_neighbors=n_neighbors).fit(blobs[0])
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 20])
+def test_models_of_tables_can_be_kept(n_features, blobs, tmp_path):
+    X, y = blobs[0][:, :n_features], blobs[1]
+    model = quick(init=y).fit(X)
+    model.save(tmp_path / "model")
+    opened = load(tmp_path / "model")
+    np.testing.assert_array_equal(opened.transform(X), model.embedding_)
+    np.testing.assert_array_equal(opened.predict(X[::-1]), model.labels_[::-1])
+
+
+def test_graphs_join_clusters_that_lie_apart_and_no_others():
+    asked = []
+
+    def proposals(groups, n_clusters):
+        asked.append(n_clusters)
+        return [np.array([0, 1, 1, 0])]
+
+    def clusters(frequencies):
+        J = frequencies / frequencies.sum()
+        groups = np.repeat(np.arange(4), 25)
+        joined, _ = join(J, groups, 2, proposals=proposals, where_apart=True)
+        return joined.clusters[[0, 0]] == joined.clusters[[1, 3]]
+
+    # Groups 0 and 1 share neighbours, as 2 and 3 do; other steps are rare, or not.
+    pairs = np.kron(np.eye(2), np.full((2, 2), 100.0))
+    np.testing.assert_array_equal(clusters(pairs + 0.1), [False, True])
+    assert asked == [2]
+    np.testing.assert_array_equal(clusters(pairs + 40), [True, False])
+    assert asked == [2]
+    assert 0.5 < APART < 1
