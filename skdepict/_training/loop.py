@@ -140,7 +140,8 @@ class Training:
         """
         progress = self.progress
         self._neighbors = neighbors_of(
-            self._labelled, self._settings, self._processes, self._samples.device
+            *(self._labelled, self._settings, self._processes),
+            double_precision_device(self._samples.device),
         )
         try:
             self._train(events)

@@ -25,6 +25,7 @@ def test_parameters_are_those_of_the_authors():
     assert (init.bandwidth, init.min_cluster_fraction) == (1.0, 0.0)
     changed = {
         "working_size": None,
+        "n_neighbors": 0,
         "embedding_dim": 10,
         "algorithm": "program",
         "max_rounds": 1,
