@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
-from skdepict.benchmark.data import SETS, UNEVEN_SETS
+from skdepict.benchmark.data import SETS, TABLES, UNEVEN_SETS
 
 
 def study_parser(description, methods, **keywords):
@@ -29,8 +29,8 @@ def study_parser(description, methods, **keywords):
     parser.add_argument(
         "--sets",
         type=words,
-        help=f"comma-separated, of {', '.join(SETS)}, or for --suite uneven, of "
-        f"{', '.join(UNEVEN_SETS)}",
+        help=f"comma-separated, of {', '.join(SETS)}, for --suite uneven of "
+        f"{', '.join(UNEVEN_SETS)}, for --suite tables of {', '.join(TABLES)}",
     )
     parser.add_argument(
         "--methods", type=words, help=f"comma-separated, of {', '.join(methods)}"
