@@ -472,7 +472,8 @@ class DEPICTClustering(
         first, whose embedding is clustered by path integrals on one graph, of 20
         neighbours and without a rule for small groups; the reconstruction loss in all
         phases, its gradient flowing through the clean layers too; dropout as the only
-        noise; Adam at 1e-4, anew in each phase, in batches of 100; single precision;
+        noise, and no neighbours; Adam at 1e-4, anew in each phase, in batches of 100;
+        single precision;
         ``algorithm="program"``, whose Q is the squared one of the authors' program
         (``algorithm="paper"`` has that of the paper's equation 6).
 

@@ -98,12 +98,10 @@ def neighbors_of(labelled, settings, processes, device):
         all samples, or there are too many to search.
     """
     n_neighbors, members = settings.n_neighbors, settings.members
-    is_apart = processes.size > 1 or settings.n_samples > MAX_LABELLED
-    if (
-        n_neighbors == 0
-        or settings.n_labelled < 2
-        or (is_apart and labels_are_given(settings.init))
-    ):
+    in_parts = processes.size > 1 or settings.n_samples > MAX_LABELLED
+    if in_parts and labels_are_given(settings.init):
+        return None
+    if n_neighbors == 0 or settings.n_labelled < 2:
         return None
     numbers = processes.from_first(
         lambda: nearest_rows(labelled.rows(), n_neighbors, device)
