@@ -303,14 +303,7 @@ def are_apart(numbers, n_clusters):
     return numbers[n_clusters - 2, 1] >= APART
 
 
-def join(
-    frequencies,
-    groups,
-    n_clusters=None,
-    half_way=False,
-    proposals=None,
-    where_apart=False,
-):
+def join(frequencies, groups, n_clusters=None, half_way=False, proposals=None):
     """Join groups to clusters.
 
     Parameters
@@ -327,8 +320,6 @@ def join(
         From `groups` and a number of clusters to partitions of the groups, each an
         ndarray of shape (n_groups,), of which the best is taken. By default those that
         joins by different `POWERS` make.
-    where_apart : bool, default=False
-        Whether the proposals are for clusters that lie apart, and not for others.
 
     Returns
     -------
@@ -341,8 +332,6 @@ def join(
     if n_clusters is None:
         n_clusters = number_of_clusters(most_confused.numbers)
     if 1 < n_clusters < n_groups:
-        if where_apart and not are_apart(most_confused.numbers, n_clusters):
-            proposals = None
         if proposals is None:
             sequences = [join_groups(frequencies, p, n_samples) for p in POWERS[:-1]]
             sequences.append(most_confused)

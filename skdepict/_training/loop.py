@@ -8,11 +8,7 @@ import torch
 from torch.nn import functional
 
 from skdepict._training import judge
-from skdepict._training.graphs import (
-    merged_graphs,
-    partitions_by_graphs,
-    uniform,
-)
+from skdepict._training.graphs import merged_graphs, partitions_by_graphs, uniform
 from skdepict._training.held_out import HeldOut
 from skdepict._training.joins import are_apart
 from skdepict._training.neighbors import neighbors_of
@@ -37,11 +33,7 @@ from skdepict._training.start import (
 )
 from skdepict._training.step import GradientDescent, loss_weights
 from skdepict._training.streams import stream_seed
-from skdepict.networks._inference import (
-    assign_all,
-    double_precision_device,
-    embed_all,
-)
+from skdepict.networks._inference import assign_all, double_precision_device, embed_all
 
 
 class Training:
@@ -317,27 +309,42 @@ class Training:
         )
 
     def _join_groups(self):
-        """Join the groups that the network confuses, or see in which order it would."""
+        """Join the groups that the network confuses, or see in which order it would.
+
+        Returns
+        -------
+        overlap : bool
+            Whether neighbours say that clusters do not lie apart.
+        """
         progress, n_groups = self.progress, len(self.progress.prior)
         n_clusters = n_groups if progress.final else progress.n_clusters or None
-        views, has_neighbors = self._neighbors or self._noise, bool(self._neighbors)
-        # What is learned half-way shows better which views are alike.
-        half_way = self._settings.max_rounds - progress.round > 1 and not has_neighbors
-        proposals = None
-        if self._settings.by_path_integral and not self._settings.distorts:
-            # Two views that differ in noise alone say little of that, and neighbours
-            # see no farther than to each other; graphs say more.
-            half_way, proposals = False, self._proposals
-        joined, n_clusters = judge.joined_groups(
-            *(self.model, self._samples, views, self._processes, n_clusters),
-            half_way=half_way,
-            proposals=proposals,
-            where_apart=has_neighbors,
-        )
+        joined, number = self._joined_by(self._neighbors or self._noise, n_clusters)
+        overlap = self._neighbors is not None and number > 1
+        overlap = overlap and not are_apart(joined.numbers, number)
+        if not overlap and self._settings.by_path_integral and self._neighbors:
+            # Neighbours see no farther than to each other; graphs say more.
+            joined, number = self._joined_by(self._noise, n_clusters)
         if progress.joined is not None:
             # The finest groups tell most of their number.
             joined = joined._replace(numbers=progress.joined.numbers)
-        progress.joined, progress.n_clusters = joined, n_clusters
+        progress.joined, progress.n_clusters = joined, number
+        return overlap
+
+    def _joined_by(self, views, n_clusters):
+        """How groups are joined that views of a sample are shared between."""
+        settings = self._settings
+        # What is learned half-way shows better what belongs together.
+        half_way, proposals = settings.max_rounds - self.progress.round > 1, None
+        if views is self._neighbors:
+            half_way = False
+        elif settings.by_path_integral and not settings.distorts:
+            # Two views that differ in dropout alone say little of that.
+            half_way, proposals = False, self._proposals
+        return judge.joined_groups(
+            *(self.model, self._samples, views, self._processes, n_clusters),
+            half_way=half_way,
+            proposals=proposals,
+        )
 
     def _proposals(self, groups, n_clusters):
         if self._members is not None:
@@ -346,15 +353,14 @@ class Training:
         return partitions_by_graphs(self._graphs(), groups, n_groups, n_clusters)
 
     def _joined_start(self):
-        self._join_groups()
+        overlap = self._join_groups()
         joined, members = self.progress.joined, self._settings.members
         labels = joined.clusters[joined.groups]
         if members is not None:
             labels = labels[members]
-        n_groups, prior = int(joined.clusters.max()) + 1, None
-        if self._neighbors is not None and not are_apart(joined.numbers, n_groups):
-            # Of clusters that overlap, one that is estimated lets the large ones grow.
-            prior = uniform(n_groups)
+        n_groups = int(joined.clusters.max()) + 1
+        # Of clusters that overlap, one that is estimated lets the large ones grow.
+        prior = uniform(n_groups) if overlap else None
         start = with_prior(labels, prior, n_groups)
         return start._replace(final=n_groups == self.progress.n_clusters)
 

@@ -8,8 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 
 from skdepict import DEPICTClustering, load
-from skdepict._training import neighbors
-from skdepict._training.joins import APART, join
+from skdepict._training import loop, neighbors
 from skdepict._training.neighbors import Neighbors, component_axes, nearest_rows
 from skdepict.networks import DenseAutoencoder
 from skdepict.networks._dense import Components
@@ -137,23 +136,21 @@ def test_models_of_tables_can_be_kept(n_features, blobs, tmp_path):
     np.testing.assert_array_equal(opened.predict(X[::-1]), model.labels_[::-1])
 
 
-def test_graphs_join_clusters_that_lie_apart_and_no_others():
+@pytest.mark.parametrize(("spread", "is_asked"), [(0.05, True), (1.0, False)])
+def test_graphs_join_clusters_that_lie_apart_and_no_others(
+    spread, is_asked, monkeypatch, rng
+):
+    sizes = [200, 70, 40]
+    y = np.repeat(np.arange(3), sizes)
+    X = np.eye(3)[y] + spread * rng.normal(size=(len(y), 3))
     asked = []
 
-    def proposals(groups, n_clusters):
+    def proposals(graphs, groups, n_groups, n_clusters):
         asked.append(n_clusters)
-        return [np.array([0, 1, 1, 0])]
+        return [np.arange(n_groups) % n_clusters]
 
-    def clusters(frequencies):
-        J = frequencies / frequencies.sum()
-        groups = np.repeat(np.arange(4), 25)
-        joined, _ = join(J, groups, 2, proposals=proposals, where_apart=True)
-        return joined.clusters[[0, 0]] == joined.clusters[[1, 3]]
-
-    # Groups 0 and 1 share neighbours, as 2 and 3 do; other steps are rare, or not.
-    pairs = np.kron(np.eye(2), np.full((2, 2), 100.0))
-    np.testing.assert_array_equal(clusters(pairs + 0.1), [False, True])
-    assert asked == [2]
-    np.testing.assert_array_equal(clusters(pairs + 40), [True, False])
-    assert asked == [2]
-    assert 0.5 < APART < 1
+    monkeypatch.setattr(loop, "partitions_by_graphs", proposals)
+    model = quick(3, prior=None, fit_epochs=40).fit(X)
+    assert (asked == [3]) == is_asked
+    # Where they overlap, no cluster is to grow at the cost of others.
+    assert np.ptp(model.prior_) < 1e-12 or is_asked
