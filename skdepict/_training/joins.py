@@ -298,9 +298,8 @@ def are_apart(numbers, n_clusters):
     numbers : ndarray of shape (n_numbers, 3)
         Of joins of what is confused most; see `Joins`.
     n_clusters : int
-        At least 2.
     """
-    return numbers[n_clusters - 2, 1] >= APART
+    return n_clusters < 2 or numbers[n_clusters - 2, 1] >= APART
 
 
 def join(frequencies, groups, n_clusters=None, half_way=False, proposals=None):

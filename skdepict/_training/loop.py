@@ -309,20 +309,16 @@ class Training:
         )
 
     def _join_groups(self):
-        """Join the groups that the network confuses, or see in which order it would.
+        """Join groups that the network confuses, or see in which order it would.
 
-        Returns
-        -------
-        overlap : bool
-            Whether neighbours say that clusters do not lie apart.
+        Returns whether neighbours say that clusters overlap.
         """
         progress, n_groups = self.progress, len(self.progress.prior)
         n_clusters = n_groups if progress.final else progress.n_clusters or None
         joined, number = self._joined_by(self._neighbors or self._noise, n_clusters)
-        overlap = self._neighbors is not None and number > 1
-        overlap = overlap and not are_apart(joined.numbers, number)
+        overlap = bool(self._neighbors) and not are_apart(joined.numbers, number)
+        # Neighbours see no farther than to each other; graphs say more.
         if not overlap and self._settings.by_path_integral and self._neighbors:
-            # Neighbours see no farther than to each other; graphs say more.
             joined, number = self._joined_by(self._noise, n_clusters)
         if progress.joined is not None:
             # The finest groups tell most of their number.
@@ -332,19 +328,17 @@ class Training:
 
     def _joined_by(self, views, n_clusters):
         """How groups are joined that views of a sample are shared between."""
-        settings = self._settings
+        settings, proposals = self._settings, None
         # What is learned half-way shows better what belongs together.
-        half_way, proposals = settings.max_rounds - self.progress.round > 1, None
+        half_way = settings.max_rounds - self.progress.round > 1
         if views is self._neighbors:
             half_way = False
         elif settings.by_path_integral and not settings.distorts:
             # Two views that differ in dropout alone say little of that.
             half_way, proposals = False, self._proposals
-        return judge.joined_groups(
-            *(self.model, self._samples, views, self._processes, n_clusters),
-            half_way=half_way,
-            proposals=proposals,
-        )
+        model = self.model, self._samples, views, self._processes
+        how = {"half_way": half_way, "proposals": proposals}
+        return judge.joined_groups(*model, n_clusters, **how)
 
     def _proposals(self, groups, n_clusters):
         if self._members is not None:
