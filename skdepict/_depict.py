@@ -686,16 +686,15 @@ class DEPICTClustering(
         embedding_dim = self.embedding_dim
         if embedding_dim is None:
             embedding_dim = max(DEFAULT_EMBEDDING_DIM, n_clusters or 1)
-        axes, input_range = None, Autoencoder.input_range
+        axes = scaling = None
         if layout.kind == "table" and self.network in ("auto", "dense"):
-            scaling = fit_scaling(rows, layout, input_range, processes)
+            scaling = fit_scaling(rows, layout, Autoencoder.input_range, processes)
             axes = processes.from_first(lambda: self._axes(rows, scaling, seed))
         autoencoder, embedding_dim = build_autoencoder(
             self.network, layout, embedding_dim, stream_seed(seed, "weights"), axes
         )
-        if axes is None:
-            input_range = autoencoder.input_range
-            scaling = fit_scaling(rows, layout, input_range, processes)
+        if scaling is None:
+            scaling = fit_scaling(rows, layout, autoencoder.input_range, processes)
         if n_clusters != 1 and scaling.constant:
             raise ValueError(
                 "All samples in X are equal, so there is nothing to tell "

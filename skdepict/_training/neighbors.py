@@ -10,11 +10,11 @@ import torch
 from skdepict._path_integral.components import WhitenedComponents
 from skdepict._path_integral.graph import nearest_neighbors
 from skdepict._training.device_neighbors import device_neighbors
-from skdepict._training.start import MAX_LABELLED, labels_are_given
-
-# How far the components are whitened in which neighbours are found, and which the
-# network sees: fine groups of a graph of these are pure on all data.
-WHITENING = 0.3
+from skdepict._training.start import (
+    FINE_WHITENING,
+    MAX_LABELLED,
+    labels_are_given,
+)
 
 
 class Neighbors:
@@ -126,7 +126,7 @@ def nearest_rows(rows, n_neighbors, device):
     -------
     numbers : ndarray of shape (n_samples, n_neighbors)
     """
-    points = WhitenedComponents(whitening=WHITENING).fit_transform(rows)
+    points = WhitenedComponents(whitening=FINE_WHITENING).fit_transform(rows)
     if device.type == "cuda":
         return device_neighbors(points, n_neighbors, device)[1]
     return nearest_neighbors(points, n_neighbors)[1]
@@ -145,8 +145,8 @@ def component_axes(rows):
     axes : ndarray of shape (n_features, n_components)
         float32; along them the squares of values are 1 in the mean.
     """
-    fitted = WhitenedComponents(whitening=WHITENING, unit_length=False).fit(rows)
+    fitted = WhitenedComponents(whitening=FINE_WHITENING, unit_length=False).fit(rows)
     deviations = np.where(fitted.deviations_ > 0, fitted.deviations_, 1.0)
-    axes = (fitted.components_ / deviations[:, None] ** WHITENING).T
+    axes = (fitted.components_ / deviations[:, None] ** FINE_WHITENING).T
     spread = np.sqrt(np.mean(np.square(fitted.transform(rows), dtype=np.float64)))
     return (axes / (spread or 1.0)).astype(np.float32)
