@@ -464,6 +464,7 @@ class DEPICTClustering(
         n_clusters: int = 8,
         *,
         budget: Literal["full", "short"] = "full",
+        network: Any = "auto",
         **parameters: Any,
     ) -> Self:
         """The method as its authors run it, without what this package adds.
@@ -502,6 +503,12 @@ class DEPICTClustering(
             program, or 50, 20 and 50, which is far too few for the paper's figures.
             With `checkpoint_dir` a fit of days can be killed and goes on.
 
+        network : str or Module, default="auto"
+            As in the class. With "sigmoid_conv" the fit is that of the small variant in
+            PyTorch: Q is computed within each batch and has the paper's square root
+            (``algorithm="paper"``), the embedding is the network's own code, and the
+            learning rate is 1e-3, for its sigmoids pass on small gradients only.
+
         **parameters
             Further parameters of the class; they override those of the paper.
 
@@ -524,7 +531,7 @@ class DEPICTClustering(
             raise ValueError(
                 f"budget={budget!r} is not known. Use one of {', '.join(BUDGETS)}."
             )
-        return cls(n_clusters, **(published(n_clusters, budget) | parameters))
+        return cls(n_clusters, **(published(n_clusters, budget, network) | parameters))
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)

@@ -52,6 +52,8 @@ BUDGETS = {
     "full": {"pretrain_epochs": 4000, "fit_epochs": 4000, "max_iter": 4000},
     "short": {"pretrain_epochs": 50, "fit_epochs": 20, "max_iter": 50},
 }
+# What differs for the small variant; its code has a size of its own.
+SIGMOID_CONV = {"embedding_dim": None, "algorithm": "paper", "learning_rate": 1e-3}
 
 
 @dataclass(frozen=True)
@@ -195,11 +197,12 @@ def n_fine_groups(n_samples, n_clusters):
     return n_groups if n_groups > max(n_clusters or 0, 2) else 0
 
 
-def published(n_clusters, budget):
+def published(n_clusters, budget, network):
     """The parameters of the paper; see `DEPICTClustering.as_published`."""
     from skdepict._path_integral.estimator import PathIntegralClustering
 
-    return {
+    parameters = {
+        "network": network,
         "working_size": None,
         "embedding_dim": n_clusters,
         "init": PathIntegralClustering(
@@ -214,6 +217,9 @@ def published(n_clusters, budget):
         "batch_size": 100,
         **BUDGETS[budget],
     }
+    if isinstance(network, str) and network == "sigmoid_conv":
+        parameters |= SIGMOID_CONV
+    return parameters
 
 
 def one_cycle(step, total):

@@ -132,6 +132,12 @@ METHODS: dict[str, Callable] = {
     "depict-short": partial(
         make, "skdepict:DEPICTClustering.as_published", budget="short"
     ),
+    "sigmoid-conv-short": partial(
+        make,
+        "skdepict:DEPICTClustering.as_published",
+        budget="short",
+        network="sigmoid_conv",
+    ),
     "depict": partial(make, "skdepict.DEPICTClustering"),
 }
 TABLE_METHODS = {

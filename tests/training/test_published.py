@@ -46,6 +46,20 @@ def test_parameters_are_those_of_the_authors():
     assert epochs == (50, 20, 50)
 
 
+def test_small_variant_has_its_own_code_rate_and_q():
+    model = DEPICTClustering.as_published(10, network="sigmoid_conv")
+    changed = {
+        "network": "sigmoid_conv",
+        "embedding_dim": None,
+        "algorithm": "paper",
+        "learning_rate": 1e-3,
+        "init": model.init,
+    }
+    published = DEPICTClustering.as_published(10).get_params(deep=False)
+    assert model.get_params(deep=False) == published | changed
+    assert DEPICTClustering.as_published(10, network="dense").embedding_dim == 10
+
+
 def test_published_configuration_needs_a_number():
     with pytest.raises(ValueError, match="as_published needs the number of clusters"):
         DEPICTClustering.as_published("auto")
