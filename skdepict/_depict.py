@@ -227,8 +227,9 @@ class DEPICTClustering(
         found among the 50 first principal components, partly whitened and, if there
         are 8 or more, brought to unit length (:class:`WhitenedComponents`, 0.3); a
         "dense" network sees tables in these coordinates. With 0 there are none, and it
-        sees the columns. No effect on images and series, nor on labels given for more
-        than 50,000 samples.
+        sees the columns. Fine groups of images are joined that images share with so
+        many neighbours in the embedding, or with distorted views of their own. No
+        effect on series, nor on labels given for more than 50,000 samples.
 
     learning_rate : float, default=4e-3
         The peak of Adam's learning rate.

@@ -6,7 +6,6 @@ lose a part of the mutual information I(view 1; view 2). Arrays in, arrays out; 
 torch.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -302,7 +301,7 @@ def are_apart(numbers, n_clusters):
     return n_clusters < 2 or numbers[n_clusters - 2, 1] >= APART
 
 
-def join(frequencies, groups, n_clusters=None, half_way=False, proposals=None):
+def join(frequencies, groups, n_clusters=None, proposals=None, nearby=None):
     """Join groups to clusters.
 
     Parameters
@@ -313,23 +312,27 @@ def join(frequencies, groups, n_clusters=None, half_way=False, proposals=None):
         The group of each sample.
     n_clusters : int, default=None
         Up to n_groups; by default the number that the joins tell.
-    half_way : bool, default=False
-        Whether only half of the joins that are needed are made.
     proposals : callable, default=None
         From `groups` and a number of clusters to partitions of the groups, each an
         ndarray of shape (n_groups,), of which the best is taken. By default those that
         joins by different `POWERS` make.
+    nearby : ndarray of shape (n_groups, n_groups), default=None
+        J of samples and what is near them, which counts as much as `frequencies` for
+        which groups are joined, but not for the number.
 
     Returns
     -------
     joined : JoinedGroups
     n_clusters : int
-        How many there are to be in the end.
     """
     n_groups, n_samples = len(frequencies), len(groups)
     joins = most_confused = join_groups(frequencies, POWERS[-1], n_samples)
+    numbers = most_confused.numbers
     if n_clusters is None:
-        n_clusters = number_of_clusters(most_confused.numbers)
+        n_clusters = number_of_clusters(numbers)
+    if nearby is not None:
+        frequencies = (frequencies + nearby) / 2
+        joins = most_confused = join_groups(frequencies, POWERS[-1], n_samples)
     if 1 < n_clusters < n_groups:
         if proposals is None:
             sequences = [join_groups(frequencies, p, n_samples) for p in POWERS[:-1]]
@@ -340,14 +343,11 @@ def join(frequencies, groups, n_clusters=None, half_way=False, proposals=None):
                 for partition in proposals(groups, n_clusters)
             ]
         joins = max(sequences, key=lambda joins: joins.scores[n_clusters - 2])
-    n_left = math.ceil((n_groups + n_clusters) / 2) if half_way else n_clusters
-    clusters = clusters_of(joins.children, n_left)
-    if n_left < n_groups:
-        sizes = np.bincount(clusters[groups], minlength=n_left)
+    clusters = clusters_of(joins.children, n_clusters)
+    if n_clusters < n_groups:
+        sizes = np.bincount(clusters[groups], minlength=n_clusters)
         clusters = np.argsort(np.argsort(-sizes, kind="stable"))[clusters]
-    joined = JoinedGroups(
-        groups, joins.children, joins.agreements, clusters, most_confused.numbers
-    )
+    joined = JoinedGroups(groups, joins.children, joins.agreements, clusters, numbers)
     return joined, n_clusters
 
 

@@ -184,7 +184,9 @@ def joint_frequencies(model, samples, noise, n_views=N_VIEWS):
     return frequencies
 
 
-def joined_groups(model, samples, views, processes, n_clusters, **how):
+def joined_groups(
+    model, samples, views, processes, n_clusters, proposals=None, nearby=None
+):
     """Join the groups of a model; see `join`.
 
     Parameters
@@ -196,8 +198,10 @@ def joined_groups(model, samples, views, processes, n_clusters, **how):
         What makes views of samples.
     processes : Processes
     n_clusters : int or None
-    **how : object
-        Further arguments of `join`.
+    proposals : callable or None
+        As for `join`.
+    nearby : callable or None
+        Returns J of samples and what is near them, to be called in the first process.
 
     Returns
     -------
@@ -213,4 +217,9 @@ def joined_groups(model, samples, views, processes, n_clusters, **how):
     frequencies = processes.sum(frequencies).cpu().numpy()
     frequencies /= frequencies.sum()
     groups = processes.gather(probabilities.argmax(dim=1)).cpu().numpy()
-    return processes.from_first(lambda: join(frequencies, groups, n_clusters, **how))
+
+    def joined():
+        near = None if nearby is None else nearby()
+        return join(frequencies, groups, n_clusters, proposals, near)
+
+    return processes.from_first(joined)

@@ -11,7 +11,7 @@ from skdepict._training import judge
 from skdepict._training.graphs import merged_graphs, partitions_by_graphs, uniform
 from skdepict._training.held_out import HeldOut
 from skdepict._training.joins import are_apart
-from skdepict._training.neighbors import neighbors_of
+from skdepict._training.neighbors import embedded_frequencies, neighbors_of
 from skdepict._training.noise import Noise
 from skdepict._training.objectives import (
     class_means,
@@ -291,7 +291,7 @@ class Training:
         return self._merged
 
     def _labels_for_another_round(self):
-        """None if there is to be no other round."""
+        """None for no other round."""
         settings, progress = self._settings, self.progress
         is_last = progress.stopped or progress.round >= settings.max_rounds
         # After a round that made it worse, there is no reason for another one.
@@ -320,25 +320,25 @@ class Training:
         # Neighbours see no farther than to each other; graphs say more.
         if not overlap and self._settings.by_path_integral and self._neighbors:
             joined, number = self._joined_by(self._noise, n_clusters)
-        if progress.joined is not None:
-            # The finest groups tell most of their number.
-            joined = joined._replace(numbers=progress.joined.numbers)
         progress.joined, progress.n_clusters = joined, number
         return overlap
 
     def _joined_by(self, views, n_clusters):
         """How groups are joined that views of a sample are shared between."""
-        settings, proposals = self._settings, None
-        # What is learned half-way shows better what belongs together.
-        half_way = settings.max_rounds - self.progress.round > 1
-        if views is self._neighbors:
-            half_way = False
-        elif settings.by_path_integral and not settings.distorts:
-            # Two views that differ in dropout alone say little of that.
-            half_way, proposals = False, self._proposals
+        settings, proposals, nearby = self._settings, None, None
+        if views is self._noise and settings.distorts:
+            nearby = None if self.progress.final else self._nearby
+        elif views is self._noise and settings.by_path_integral:
+            # Two views that differ in dropout alone say little of it.
+            proposals = self._proposals
         model = self.model, self._samples, views, self._processes
-        how = {"half_way": half_way, "proposals": proposals}
-        return judge.joined_groups(*model, n_clusters, **how)
+        return judge.joined_groups(*model, n_clusters, proposals, nearby)
+
+    def _nearby(self):
+        """J of samples and their neighbours in the embedding."""
+        predicted = assign_all(self.model, self._labelled)
+        n_neighbors = self._settings.n_neighbors
+        return embedded_frequencies(predicted, self._embedding(), n_neighbors)
 
     def _proposals(self, groups, n_clusters):
         if self._members is not None:
@@ -355,8 +355,7 @@ class Training:
         n_groups = int(joined.clusters.max()) + 1
         # Of clusters that overlap, one that is estimated lets the large ones grow.
         prior = uniform(n_groups) if overlap else None
-        start = with_prior(labels, prior, n_groups)
-        return start._replace(final=n_groups == self.progress.n_clusters)
+        return with_prior(labels, prior, n_groups)
 
     def _start_round(self, start):
         """The softmax layer starts at the means of the labels."""

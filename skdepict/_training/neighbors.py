@@ -101,7 +101,7 @@ def neighbors_of(labelled, settings, processes, device):
     in_parts = processes.size > 1 or settings.n_samples > MAX_LABELLED
     if in_parts and labels_are_given(settings.init):
         return None
-    if n_neighbors == 0 or settings.n_labelled < 2:
+    if n_neighbors == 0 or settings.n_labelled < 2 or not settings.is_table:
         return None
     numbers = processes.from_first(
         lambda: nearest_rows(labelled.rows(), n_neighbors, device)
@@ -109,6 +109,31 @@ def neighbors_of(labelled, settings, processes, device):
     if members is not None:
         numbers = members[numbers]
     return Neighbors(numbers, members, processes.share(settings.n_samples), device)
+
+
+def embedded_frequencies(probabilities, points, n_neighbors):
+    """How often a sample is in one group and its neighbour in the embedding in another.
+
+    Parameters
+    ----------
+    probabilities : tensor of shape (n_samples, n_groups)
+        P.
+    points : ndarray of shape (n_samples, embedding_dim)
+        The embedding.
+    n_neighbors : int
+
+    Returns
+    -------
+    frequencies : ndarray of shape (n_groups, n_groups) or None
+        Symmetric and summing to 1; None if there are to be no neighbours.
+    """
+    if n_neighbors == 0 or len(points) < 2:
+        return None
+    numbers = nearest_points(points, n_neighbors, probabilities.device)
+    everyone = slice(0, len(points))
+    neighbors = Neighbors(numbers, None, everyone, probabilities.device)
+    frequencies = neighbors.joint_frequencies(probabilities, probabilities)
+    return (frequencies / frequencies.sum()).cpu().numpy()
 
 
 def nearest_rows(rows, n_neighbors, device):
@@ -127,6 +152,11 @@ def nearest_rows(rows, n_neighbors, device):
     numbers : ndarray of shape (n_samples, n_neighbors)
     """
     points = WhitenedComponents(whitening=FINE_WHITENING).fit_transform(rows)
+    return nearest_points(points, n_neighbors, device)
+
+
+def nearest_points(points, n_neighbors, device):
+    """As `nearest_rows`, of coordinates as they are."""
     if device.type == "cuda":
         return device_neighbors(points, n_neighbors, device)[1]
     return nearest_neighbors(points, n_neighbors)[1]

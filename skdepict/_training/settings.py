@@ -81,8 +81,7 @@ class Settings:
         The mean squared change of Q below which the joint phase has converged.
     affine_noise, elastic_noise : bool
         Both parts of `distortion`; apart for studies.
-    n_neighbors : int
-        0 for what is no table.
+    is_table : bool
     own_network : bool
         Whether the network is a module of the user's.
     """
@@ -104,6 +103,7 @@ class Settings:
     affine_noise: bool
     elastic_noise: bool
     n_neighbors: int
+    is_table: bool
     learning_rate: float
     batch_size: int
     verbose: int
@@ -148,7 +148,7 @@ class Settings:
             ),
             "affine_noise": is_distorted,
             "elastic_noise": is_distorted,
-            "n_neighbors": parameters["n_neighbors"] * (layout.kind == "table"),
+            "is_table": layout.kind == "table",
             "own_network": not isinstance(parameters["network"], str),
         }
         batch_size = derived["batch_size"]

@@ -217,17 +217,17 @@ def replace_clusters(joined, clusters):
     return joined._replace(clusters=clusters)
 
 
-def test_half_of_the_joins_leave_what_is_least_confused():
+def test_what_is_near_tells_which_groups_are_joined_but_not_how_many_are_left():
     joint, owners, shares = planted(np.ones(5), 4)
     groups = np.repeat(np.arange(20), np.ceil(100 * shares).astype(int))
-    for asked in (5, None):
-        joined, n_clusters = join(joint, groups, asked, half_way=True)
-        assert n_clusters == 5
-        assert joined.clusters.max() + 1 == 13
-        # None of two clusters.
-        assert len(set(zip(joined.clusters, owners, strict=True))) == 13
-        joined, _ = join(joint, groups, asked)
-        assert adjusted_rand_score(owners, joined.clusters) == 1.0
+    # Views that are confused with all groups alike.
+    alike, _, _ = planted(np.ones(1), 20)
+    alike[:] = 0.02 * np.outer(shares, shares) + 0.98 * np.diag(shares)
+    joined, n_clusters = join(alike, groups, 5, nearby=joint)
+    assert (n_clusters, adjusted_rand_score(owners, joined.clusters)) == (5, 1.0)
+    found, number = join(joint, groups, nearby=alike)
+    assert number == 5
+    np.testing.assert_array_equal(found.numbers, join(joint, groups)[0].numbers)
 
 
 def test_clusters_are_distinct_up_to_where_the_odds_fall():

@@ -9,7 +9,12 @@ from sklearn.neighbors import NearestNeighbors
 
 from skdepict import DEPICTClustering, load
 from skdepict._training import loop, neighbors
-from skdepict._training.neighbors import Neighbors, component_axes, nearest_rows
+from skdepict._training.neighbors import (
+    Neighbors,
+    component_axes,
+    embedded_frequencies,
+    nearest_rows,
+)
 from skdepict.networks import DenseAutoencoder
 from skdepict.networks._dense import Components
 from tests.conftest import quick
@@ -57,6 +62,16 @@ def test_means_and_joint_frequencies_are_those_of_the_definition(members, rng):
     torch.testing.assert_close(means, expected)
     joint = sum(part.joint_frequencies(mine, P) for part, mine in own)
     torch.testing.assert_close(joint, expected_joint)
+
+
+def test_neighbors_in_the_embedding_share_groups(rng):
+    P, points = predictions(rng, 40), rng.normal(size=(40, 3))
+    numbers = NearestNeighbors(n_neighbors=6).fit(points).kneighbors()[1]
+    _, expected = slow_sums(P, numbers, range(40))
+    found = embedded_frequencies(P, points, 6)
+    np.testing.assert_allclose(found, expected / expected.sum())
+    assert embedded_frequencies(P, points, 0) is None
+    assert embedded_frequencies(P[:1], points[:1], 6) is None
 
 
 def test_neighbors_are_those_in_whitened_components(rows):
@@ -113,7 +128,7 @@ def test_without_neighbors_a_network_sees_the_columns(blobs):
     assert published.n_neighbors == 0
 
 
-def test_images_and_series_have_none(few_digits, monkeypatch):
+def test_images_and_series_are_not_averaged_over_neighbors(few_digits, monkeypatch):
     images, y = few_digits
     monkeypatch.setattr(neighbors, "nearest_rows", None)
     quick(10, init=y).fit(images)
