@@ -20,7 +20,7 @@ from skdepict._training.objectives import chance
 # groups are joined first, with 1 those that are confused most, whatever their sizes.
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 # How much the confusion of clusters counts beside the evenness of their sizes.
-CONFUSION_WEIGHT = 3.0
+CONFUSION_WEIGHT = 4.0
 # The odds that two views agree which of the two least distinct clusters they are in,
 # as a share of the odds that they agree on the cluster at all. Where it is less, the
 # two are one.

@@ -19,6 +19,9 @@ MAX_JOINT_EPOCHS = 20
 FINE_PER_CLUSTER = 3
 MIN_FINE = 30
 MIN_FINE_GROUP = 10
+# Of images more, so that rare kinds have groups of their own: distorted views tell
+# what belongs together.
+FINER_IMAGES = 2
 # Large data take no more steps than these, but enough epochs to renew Q.
 MAX_JOINT_STEPS = 12_000
 MIN_JOINT_EPOCHS = 4
@@ -154,7 +157,8 @@ class Settings:
         batch_size = derived["batch_size"]
         if found["prior"] is None and (parameters["max_rounds"] > 1 or not n_clusters):
             n_labelled = n_samples if members is None else len(members)
-            derived["n_fine"] = n_fine_groups(n_labelled, n_clusters)
+            fineness = FINER_IMAGES if is_distorted else 1
+            derived["n_fine"] = n_fine_groups(n_labelled, n_clusters, fineness)
         if given["max_iter"] is None:
             n_batches = math.ceil(n_samples / batch_size)
             derived["max_iter"] = max(
@@ -190,9 +194,9 @@ class Settings:
         return max(MIN_FIT_EPOCHS, math.ceil(n_steps / n_batches))
 
 
-def n_fine_groups(n_samples, n_clusters):
+def n_fine_groups(n_samples, n_clusters, fineness=1):
     """How many groups clusters are joined of; 0 if there are too few samples for it."""
-    wanted = max(MIN_FINE, FINE_PER_CLUSTER * (n_clusters or 0))
+    wanted = fineness * max(MIN_FINE, FINE_PER_CLUSTER * (n_clusters or 0))
     n_groups = min(wanted, n_samples // MIN_FINE_GROUP)
     return n_groups if n_groups > max(n_clusters or 0, 2) else 0
 
