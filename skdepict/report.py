@@ -31,6 +31,7 @@ from skdepict import plotting
 from skdepict._data.hints import RandomStateLike, SamplesLike
 from skdepict._data.rows import check_rows
 from skdepict._data.samples import InputFormat
+from skdepict._data.stored import read_samples
 from skdepict._depict import DEPICTClustering, load
 from skdepict.networks._inference import assign, embed_all
 from skdepict.persistence._files import replaced
@@ -52,6 +53,7 @@ def make_report(
     model: DEPICTClustering,
     X: SamplesLike,
     *,
+    sample_names: Sequence[str] | None = None,
     max_points: int = 3000,
     random_state: RandomStateLike = 0,
 ) -> str:
@@ -63,6 +65,8 @@ def make_report(
         Fitted.
     X : array-like
         Samples: those of `fit`, or others.
+    sample_names : sequence of str, default=None
+        What the page calls them, such as names of files; by default their numbers.
     max_points : int, default=3000
         Of more samples a random part is on the map of the embedding. Pictures of more
         than fit into one image that browsers show (10,000 at 64 pixels) are left out.
@@ -79,7 +83,8 @@ def make_report(
     ImportError
         If matplotlib is missing.
     TypeError, ValueError
-        If the model is none, or X is not as it was in `fit`.
+        If the model is none, X is not as it was in `fit`, or there are more or fewer
+        names than samples.
     NotFittedError
         If the model has not been fitted.
 
@@ -106,11 +111,17 @@ def make_report(
         raise ValueError(f"max_points={max_points} must be at least 1.")
     check_is_fitted(model)
     rows, _ = check_rows(model, X, model._input_format.sample_shape)
+    if sample_names is None:
+        sample_names = [f"sample {number}" for number in range(len(rows))]
+    elif len(sample_names) != len(rows):
+        raise ValueError(
+            f"There are {len(sample_names)} sample_names for {len(rows)} samples."
+        )
     embedding = model._of_parts(X, embed_all)
     probabilities = assign(model.network_, torch.from_numpy(embedding))
     certainty, labels = (part.numpy() for part in probabilities.max(dim=1))
     thumbnails = _Thumbnails(model._input_format, rows)
-    found = _Found(model, embedding, labels, certainty, thumbnails)
+    found = _Found(model, embedding, labels, certainty, thumbnails, sample_names)
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         facts=_facts(found),
         clusters=_clusters(found),
@@ -173,6 +184,7 @@ class _Found:
     labels: NDArray[Any]
     certainty: NDArray[Any]
     thumbnails: _Thumbnails
+    names: Sequence[str]
 
 
 def _curves(channels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -248,7 +260,9 @@ def _samples(found: _Found, index: NDArray[Any]) -> str:
     """Pictures of samples, or their numbers."""
     if len(index) == 0:
         return "none"
-    titles = [f"sample {i}, probability {found.certainty[i]:.3f}" for i in index]
+    titles = [
+        escape(f"{found.names[i]}, probability {found.certainty[i]:.3f}") for i in index
+    ]
     if not found.thumbnails.exist:
         return "".join(
             f'<span class="row" title="{title}">{sample}</span> '
@@ -282,10 +296,12 @@ def _map(found: _Found, max_points: int, random_state: RandomStateLike) -> str:
         points = display.points - display.points.min(axis=0)
         points /= points.max() or 1.0
         content["points"] = [
-            [round(float(x), 4), round(float(y), 4), int(label), round(float(p), 3), n]
-            for (x, y), label, p, n in zip(
-                *(points, labels[index], found.certainty[index], index.tolist()),
-                strict=True,
+            [
+                *(round(float(x), 4), round(float(y), 4)),
+                *(int(label), round(float(p), 3), found.names[int(number)]),
+            ]
+            for (x, y), label, p, number in zip(
+                *(points, labels[index], found.certainty[index], index), strict=True
             )
         ]
         if thumbnails.exist and thumbnails.fit_into_one(len(index)):
@@ -345,24 +361,6 @@ def _table(items: Iterable[tuple[str, object]]) -> str:
     )
 
 
-def _read_samples(path: str) -> Any:
-    """Samples of an ``.npy`` file, as a memory map, or X of an ``.npz`` file."""
-    suffix = Path(path).suffix
-    if suffix not in (".npy", ".npz"):
-        raise ValueError(f"{path} must be an .npz file with X, or an .npy file.")
-    if suffix == ".npy":
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    # numpy leaves a damaged file open that it has opened itself.
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-        names = list(arrays)
-        if "X" not in names and len(names) != 1:
-            raise ValueError(
-                f"{path} holds the arrays {names}: name the samples X, or pass a file "
-                "that holds nothing else."
-            )
-        return arrays["X" if "X" in names else names[0]]
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command.
 
@@ -380,7 +378,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", default="report.html", help="default: report.html")
     parsed = parser.parse_args(arguments)
     try:
-        page = make_report(load(parsed.model), _read_samples(parsed.samples))
+        page = make_report(load(parsed.model), read_samples(parsed.samples))
         with replaced(parsed.out) as temporary:
             temporary.write_text(page, encoding="utf-8")
     except (BadZipFile, EOFError) as error:

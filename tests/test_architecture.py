@@ -16,7 +16,7 @@ MAX_LINES_OF_FUNCTION = 50
 # What each room may import, beside itself and what everybody may.
 ROOMS = {
     "report": {"_depict", "plotting", "persistence", "networks", "_data"},
-    "__main__": {"_depict", "plotting", "persistence"},
+    "__main__": {"_depict", "persistence", "report", "_data"},
     "benchmark": {"_depict", "_path_integral", "plotting", "persistence", "metrics"},
     "_depict": {"_training", "_path_integral", "persistence", "networks", "_data"},
     "plotting": {"_data"},

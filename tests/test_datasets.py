@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from skdepict import DEPICTClustering, datasets
+from skdepict import DEPICTClustering
+from skdepict._data import stored
 from skdepict.datasets import load_image_folder
 
 from .conftest import quick
@@ -122,14 +123,14 @@ def test_a_reader_that_fails_in_its_own_way_is_named(tmp_path):
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(folder, monkeypatch):
-    scandir = datasets.os.scandir
+    scandir = stored.os.scandir
 
     def refuse(path):
         if str(path).endswith("b"):
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
-    monkeypatch.setattr(datasets.os, "scandir", refuse)
+    monkeypatch.setattr(stored.os, "scandir", refuse)
     with pytest.raises(PermissionError):
         load_image_folder(folder, (8, 8))
 

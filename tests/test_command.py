@@ -1,0 +1,258 @@
+"""The command line: folders, files, what it writes, and what it says on errors."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skdepict import DEPICTClustering, __main__, load
+
+QUICK = {"fit_epochs": 2, "max_iter": 1}
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch):
+    monkeypatch.setattr(
+        __main__, "DEPICTClustering", partial(DEPICTClustering, **QUICK)
+    )
+
+
+@pytest.fixture
+def pictures(tmp_path, few_digits):
+    """60 digits of three kinds, saved in each way that pictures come in."""
+    folder = tmp_path / "pictures"
+    (folder / "more").mkdir(parents=True)
+    images, y = few_digits
+    chosen = [i for kind in range(3) for i in np.flatnonzero(y == kind)[:20]]
+    for number, i in enumerate(chosen):
+        pixels = (images[i] * 15).astype(np.uint8)
+        grey, name = Image.fromarray(pixels), f"more/{number:02}"
+        match number % 9:
+            case 0:
+                grey.save(folder / f"=1+{number:02}.png")
+            case 1:
+                grey.resize((20, 12)).save(folder / f"{name}<b>.jpg")
+            case 2:
+                Image.fromarray(pixels.astype(np.uint16) * 257).save(
+                    folder / f"{name}.tif"
+                )
+            case 3:
+                grey.convert("CMYK").save(folder / f"{name}.jpeg")
+            case 4:
+                other = [grey.rotate(90).convert("P")]
+                grey.convert("P").save(
+                    folder / f"{name}.gif", save_all=True, append_images=other
+                )
+            case 5:
+                grey.convert("RGBA").save(folder / f"{name}.webp")
+            case 6:
+                exif = Image.Exif()
+                exif[0x112] = 6
+                grey.rotate(90, expand=True).save(folder / f"{name}.jpg", exif=exif)
+            case 7:
+                grey.save(folder / f"more%2F{number:02}.bmp")
+            case 8:
+                grey.save(folder / f"{name}.bmp")
+    return folder
+
+
+def run(*arguments):
+    __main__.main([str(argument) for argument in arguments])
+
+
+def fails(capsys, *arguments):
+    """The one line that is said."""
+    with pytest.raises(SystemExit) as stop:
+        run(*arguments)
+    assert stop.value.code == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    return line
+
+
+def rows_of(out):
+    with (out / "labels.csv").open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_becomes_a_page_a_table_a_model_and_folders(pictures, tmp_path):
+    out = tmp_path / "out"
+    run(pictures, "--out", out, "--clusters", 3, "--folders", "copy")
+    rows = rows_of(out)
+    assert len(rows) == 60
+    assert {int(row["cluster"]) for row in rows} <= {0, 1, 2}
+    assert all(0 <= float(row["confidence"]) <= 1 for row in rows)
+    assert all(0 <= float(row["typicality"]) < 1 for row in rows)
+    # A spreadsheet takes none for a formula.
+    assert rows[0]["file"].startswith("'=1+")
+    model = load(out / "model.skdepict")
+    assert [int(row["cluster"]) for row in rows] == model.labels_.tolist()
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "&lt;b&gt;" in page
+    assert "<b>" not in page
+    copies = sorted(path for path in (out / "clusters").rglob("*") if path.is_file())
+    assert len(copies) == 60
+    for copy in copies:
+        name = copy.name.replace("%2F", "/").replace("%25", "%")
+        assert copy.read_bytes() == (pictures / name).read_bytes()
+        (row,) = [row for row in rows if row["file"].lstrip("'") == name]
+        assert copy.parent.name == row["cluster"]
+    assert not list(out.glob(".*"))
+
+
+def test_new_pictures_come_to_the_clusters_of_a_model(pictures, tmp_path):
+    run(pictures, "--out", tmp_path / "a", "--clusters", 3)
+    model = tmp_path / "a" / "model.skdepict"
+    names = tmp_path / "names.json"
+    names.write_text(json.dumps({"0": "=zeros", "2": "a/../b"}))
+    run(
+        *(pictures / "more", "--out", tmp_path / "b", "--model", model),
+        *("--names", names, "--folders", "link"),
+    )
+    rows, first = rows_of(tmp_path / "b"), rows_of(tmp_path / "a")
+    clusters = {row["file"]: row["cluster"] for row in first}
+    assert rows
+    for row in rows:
+        assert row["cluster"] == clusters["more/" + row["file"]]
+        assert row["name"] == {"0": "'=zeros", "2": "a/../b"}.get(row["cluster"], "")
+    links = [
+        path for path in (tmp_path / "b" / "clusters").rglob("*.*") if path.is_symlink()
+    ]
+    assert len(links) == len(rows)
+    assert {link.parent.parent.name for link in links} == {"clusters"}
+    assert not (tmp_path / "b" / "model.skdepict").exists()
+
+
+def test_a_model_that_is_there_is_used(pictures, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    run(pictures, "--out", out, "--clusters", 3)
+    before = (out / "labels.csv").read_bytes()
+    (out / "labels.csv").unlink()
+    monkeypatch.setattr(__main__, "DEPICTClustering", None)
+    run(pictures, "--out", out)
+    assert (out / "labels.csv").read_bytes() == before
+
+
+def test_what_is_no_picture_is_named_and_left_out(pictures, tmp_path, capsys):
+    (pictures / "text.png").write_text("no picture")
+    (pictures / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    with (pictures / "large.png").open("wb") as file:
+        file.truncate(2**30 + 1)
+    # A header that asks for 10 billion pixels.
+    bomb = Image.new("L", (1, 1))
+    bomb.save(pictures / "bomb.png")
+    data = bytearray((pictures / "bomb.png").read_bytes())
+    data[16:24] = (100_000).to_bytes(4) * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4)
+    (pictures / "bomb.png").write_bytes(data)
+    out = tmp_path / "out"
+    run(pictures, "--out", out, "--clusters", 3)
+    unread = (out / "unread.txt").read_text().splitlines()
+    assert [line.split(" ")[0] for line in unread] == [
+        *("bomb.png", "cut.jpg", "large.png", "text.png")
+    ]
+    assert "exceeds limit" in unread[0]
+    assert "larger than 1 GiB" in unread[2]
+    assert f"4 files are no pictures: {out / 'unread.txt'}" in capsys.readouterr().err
+    assert len(rows_of(out)) == 60
+
+
+def test_tables_are_scaled_as_the_model_saw_them(tmp_path, blobs, capsys):
+    X, _ = blobs
+    table = tmp_path / "table.csv"
+
+    def write(rows, header="id,a,b", path=table):
+        lines = [f"x{i},{a},{1000 * b}" for i, (a, b) in enumerate(rows[:, :2])]
+        path.write_text("\n".join([header, *lines]) + "\n")
+
+    write(X)
+    out = tmp_path / "out"
+    run(table, "--out", out, "--clusters", 3)
+    rows = rows_of(out)
+    assert [row["file"] for row in rows[:2]] == ["x0", "x1"]
+    part = tmp_path / "part.csv"
+    write(X[:10], path=part)
+    run(part, "--out", tmp_path / "b", "--model", out / "model.skdepict")
+    assert [row["cluster"] for row in rows_of(tmp_path / "b")] == [
+        row["cluster"] for row in rows[:10]
+    ]
+    write(X, header="id,a,c")
+    assert "has the columns ['a', 'c'], the model was trained on ['a', 'b']" in fails(
+        capsys, table, "--out", out
+    )
+
+
+def test_files_of_numpy_are_read(tmp_path, blobs):
+    np.save(tmp_path / "X.npy", blobs[0])
+    run(tmp_path / "X.npy", "--out", tmp_path / "out", "--clusters", 3)
+    assert rows_of(tmp_path / "out")[7]["file"] == "7"
+
+
+def test_each_error_is_one_line_that_says_what_to_do(pictures, tmp_path, blobs, capsys):
+    out = tmp_path / "out"
+    np.save(tmp_path / "X.npy", blobs[0])
+    table, names = tmp_path / "t.csv", tmp_path / "names.json"
+    table.write_text("a,b\n1,2\n3,\n")
+    names.write_text("[]")
+    cases = [
+        (("nowhere", "--out", out), "There is no file or folder nowhere"),
+        ((pictures, "--out", pictures / "out"), "is within"),
+        ((table, "--out", out), "line 3 has '' as 'b', which must be a finite number"),
+        ((pictures, "--out", out, "--names", names), "holds no names of clusters"),
+        ((pictures, "--out", out, "--model", "none.skdepict"), "none.skdepict"),
+        ((tmp_path / "X.npy", "--out", out, "--clusters", 999), "n_samples="),
+    ]
+    for arguments, said in cases:
+        line = fails(capsys, *arguments)
+        assert line.startswith("skdepict: ")
+        assert said in line
+    table.write_text("a,b\n1,2\n3\n")
+    assert "line 3 has 1 entries, the first one has 2" in fails(
+        capsys, table, "--out", out
+    )
+    run(tmp_path / "X.npy", "--out", out, "--clusters", 3)
+    assert "has 3 clusters, not 4. Choose another --out" in fails(
+        capsys, tmp_path / "X.npy", "--out", out, "--clusters", 4
+    )
+    assert "--folders needs a folder of pictures" in fails(
+        capsys, tmp_path / "X.npy", "--out", out, "--folders", "copy"
+    )
+    with pytest.raises(SystemExit) as stop:
+        run(pictures, "--out", out, "--clusters", "many")
+    assert stop.value.code == 2
+    assert "'many' is neither 'auto' nor 1 or more" in capsys.readouterr().err
+
+
+def test_help_fits_a_screen(capsys):
+    with pytest.raises(SystemExit):
+        run("--help")
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) <= 40
+    assert max(map(len, text.splitlines())) <= 88
+
+
+def test_killed_it_goes_on_and_comes_to_the_same(tmp_path, few_digits):
+    np.save(tmp_path / "X.npy", few_digits[0][:120])
+    command = [sys.executable, "-m", "skdepict", tmp_path / "X.npy", "--clusters", "3"]
+    start = partial(subprocess.Popen, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    process = start([*command, "--out", tmp_path / "a"])
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("a/.unfinished/*.checkpoint")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "a" / "model.skdepict").exists()
+    for out in ("a", "b"):
+        process = start([*command, "--out", tmp_path / out])
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+    assert rows_of(tmp_path / "a") == rows_of(tmp_path / "b")
