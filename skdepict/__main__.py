@@ -114,7 +114,8 @@ def _run(parsed: argparse.Namespace) -> None:
     labels, rows = _table(model, files, samples, names)
     if parsed.folders:
         _sort_into_folders(parsed, out, files, labels, names)
-    _write(out / REPORT, make_report(model, samples, sample_names=files))
+    page = make_report(model, samples, sample_names=files, cluster_names=names)
+    _write(out / REPORT, page)
     # Last: where it is, all is there. Excel needs the mark to see that it is UTF-8.
     _write(out / LABELS, rows, "utf-8-sig")
     _say(

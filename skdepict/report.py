@@ -12,7 +12,7 @@ import base64
 import io
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -41,10 +41,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 N_SHOWN = 12  # samples of each cluster, most and least certain each
+N_UNUSUAL = 6
 SURE = 0.9
 # Sprites of more pixels on a side are not shown by every browser.
 MAX_SPRITE_SIDE = 8192
 MAX_THUMBNAIL_SIDE = 64
+MAX_EXACT_SIDE = 32
 SERIES_SIZE = (32, 64)
 TEMPLATE = Path(__file__).with_name("report_template.html")
 
@@ -54,6 +56,7 @@ def make_report(
     X: SamplesLike,
     *,
     sample_names: Sequence[str] | None = None,
+    cluster_names: Mapping[int, str] | None = None,
     max_points: int = 3000,
     random_state: RandomStateLike = 0,
 ) -> str:
@@ -67,8 +70,11 @@ def make_report(
         Samples: those of `fit`, or others.
     sample_names : sequence of str, default=None
         What the page calls them, such as names of files; by default their numbers.
+    cluster_names : dict of int to str, default=None
+        Names of clusters, which can be changed on the page and downloaded from there.
     max_points : int, default=3000
-        Of more samples a random part is on the map of the embedding. Pictures of more
+        Of more samples a random part is on the map of the embedding, and shown where
+        all of a cluster are. Pictures of more
         than fit into one image that browsers show (10,000 at 64 pixels) are left out.
     random_state : int, RandomState instance or None, default=0
         Draws that part, and seeds the map (t-SNE).
@@ -121,10 +127,15 @@ def make_report(
     probabilities = assign(model.network_, torch.from_numpy(embedding))
     certainty, labels = (part.numpy() for part in probabilities.max(dim=1))
     thumbnails = _Thumbnails(model._input_format, rows)
-    found = _Found(model, embedding, labels, certainty, thumbnails, sample_names)
+    typicality = model.score_samples(X)
+    found = _Found(
+        *(model, embedding, labels, certainty, typicality, thumbnails, sample_names)
+    )
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         facts=_facts(found),
-        clusters=_clusters(found),
+        clusters=_clusters(found, cluster_names or {}),
+        next_join=_next_join(found),
+        number=_number(model),
         map=_map(found, max_points, random_state),
         sizes=_sizes(found),
         losses=_losses(model),
@@ -183,6 +194,7 @@ class _Found:
     embedding: NDArray[Any]
     labels: NDArray[Any]
     certainty: NDArray[Any]
+    typicality: NDArray[Any]
     thumbnails: _Thumbnails
     names: Sequence[str]
 
@@ -201,13 +213,13 @@ def _curves(channels: NDArray[Any]) -> NDArray[np.uint8]:
     return picture
 
 
-def _png(pixels: NDArray[np.uint8]) -> str:
+def _image(pixels: NDArray[np.uint8], form: str = "png") -> str:
     """Pixels as the address of an image that is in the page itself."""
-    from matplotlib.image import imsave
+    from PIL import Image  # matplotlib needs it, too
 
     file = io.BytesIO()
-    imsave(file, pixels, format="png", cmap="gray", vmin=0, vmax=255)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    Image.fromarray(pixels).save(file, form, quality=85)
+    return f"data:image/{form};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _facts(found: _Found) -> str:
@@ -224,20 +236,55 @@ def _facts(found: _Found) -> str:
     )
 
 
-def _clusters(found: _Found) -> str:
+def _clusters(found: _Found, cluster_names: Mapping[int, str]) -> str:
     """A table with the samples of each cluster, and what they have in common."""
     lines, prototypes = [], _prototypes(found)
     for cluster in range(found.model.n_clusters_):
         members = np.flatnonzero(found.labels == cluster)
         certainty = found.certainty[members]
+        unusual = members[np.argsort(found.typicality[members])][:N_UNUSUAL]
         members = members[np.argsort(-certainty, kind="stable")]
         most, least = members[:N_SHOWN], members[N_SHOWN:][-N_SHOWN:][::-1]
         sure = f"{np.mean(certainty > SURE):.0%}" if len(members) else ""
-        samples = [_samples(found, part) for part in (most, least)]
-        cells = (f"{len(members):,}", sure, prototypes[cluster], *samples)
+        samples = [_samples(found, part) for part in (most, least, unusual)]
+        name = escape(cluster_names.get(cluster, ""))
+        field = (
+            f'<input name="{cluster}" value="{name}" size="12" '
+            f'aria-label="name of cluster {cluster}">'
+        )
+        size = f'<button data-cluster="{cluster}">{len(members):,}</button>'
+        cells = (field, size, sure, prototypes[cluster], *samples)
         columns = "".join(f"<td>{cell}</td>" for cell in cells)
         lines.append(f'<tr><th scope="row">{cluster}</th>{columns}</tr>')
     return "\n".join(lines)
+
+
+def _next_join(found: _Found) -> str:
+    """The two clusters that would be one if there were one less, side by side."""
+    model = found.model
+    if model.n_clusters_ < 2 or not hasattr(model, "linkage_"):
+        return "<p>Nothing is known of joins.</p>"
+    now, then = model.cut(model.n_clusters_), model.cut(model.n_clusters_ - 1)
+    pairs = np.unique(np.column_stack([then, now]), axis=0)
+    joined = np.bincount(pairs[:, 0]).argmax()
+    lines = []
+    for part in pairs[pairs[:, 0] == joined, 1]:
+        # Training went on after the joins, so names of clusters differ.
+        cluster = int(np.bincount(model.labels_[now == part]).argmax())
+        members = np.flatnonzero(found.labels == cluster)
+        members = members[np.argsort(-found.certainty[members], kind="stable")]
+        cell = _samples(found, members[: 2 * N_SHOWN])
+        lines.append(f'<tr><th scope="row">{cluster}</th><td>{cell}</td></tr>')
+    return f'<table class="samples"><tbody>{"".join(lines)}</tbody></table>'
+
+
+def _number(model: DEPICTClustering) -> str:
+    if not hasattr(model, "number_evidence_"):
+        return "<p>Nothing is known of other numbers.</p>"
+    display = plotting.ClusterNumberDisplay(
+        **model.number_evidence_, chosen=model.n_clusters_
+    )
+    return _figure(lambda figure: display.plot(figure.subplots()), (7, 2.6))
 
 
 def _prototypes(found: _Found) -> list[str]:
@@ -251,7 +298,7 @@ def _prototypes(found: _Found) -> list[str]:
         for cluster, picture in zip(decoded.tolist(), pictures, strict=True):
             title = f"prototype of cluster {cluster}"
             cells[cluster] = (
-                f'<img src="{_png(picture)}" title="{title}" alt="{title}">'
+                f'<img src="{_image(picture)}" title="{title}" alt="{title}">'
             )
     return cells
 
@@ -269,7 +316,7 @@ def _samples(found: _Found, index: NDArray[Any]) -> str:
             for sample, title in zip(index, titles, strict=True)
         )
     return "".join(
-        f'<img src="{_png(picture)}" title="{title}" alt="{title}">'
+        f'<img src="{_image(picture)}" title="{title}" alt="{title}">'
         for picture, title in zip(found.thumbnails.draw(index), titles, strict=True)
     )
 
@@ -321,7 +368,10 @@ def _sprite(pictures: NDArray[np.uint8]) -> dict[str, Any]:
     padded[: len(pictures)] = pictures
     lines = padded.reshape(n_lines, n_columns, *pictures.shape[1:])
     sprite = np.concatenate([np.concatenate(list(line), axis=1) for line in lines])
-    return {"sprite": _png(sprite), "columns": n_columns, "size": [width, height]}
+    # Of so many pixels a loss is not seen, and many pictures stay small.
+    form = "png" if max(width, height) <= MAX_EXACT_SIDE else "jpeg"
+    picture = _image(np.ascontiguousarray(sprite), form)
+    return {"sprite": picture, "columns": n_columns, "size": [width, height]}
 
 
 def _sizes(found: _Found) -> str:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from urllib.parse import unquote
 
 import numpy as np
 import pandas
@@ -34,10 +35,17 @@ function painted() {
 }
 const before = painted();
 legend.children[0].click();
+document.querySelector('input[name="1"]').value = "ones & <b>twos</b>";
+let saved = "";
+HTMLAnchorElement.prototype.click = function () { saved = this.href; };
+document.querySelector("#names button[type=submit]").click();
+document.querySelector('button[data-cluster="1"]').click();
+const members = [...document.querySelectorAll("#members [role=img]")];
 const shown = document.createElement("p");
 shown.id = "seen";
 shown.textContent = [before > painted(), picture.style.width,
-                     document.querySelectorAll("img").length].join(" ");
+                     document.querySelectorAll("img").length, all.open,
+                     members.length, saved].join(" ");
 document.body.append(shown);
 </script>
 """
@@ -62,16 +70,35 @@ def in_browser(page, folder):
     return result.stdout
 
 
+def n_pictures(model, X):
+    """How many samples and prototypes of few clusters are shown."""
+    sizes = np.bincount(model.predict(X), minlength=model.n_clusters_)
+    # Up to 12 most and least certain ones and 6 unusual ones of each, its prototype,
+    # and up to 24 of those that would be joined next.
+    shown = np.minimum(sizes, 24) + np.minimum(sizes, 6) + 1
+    now, then = model.cut(model.n_clusters_), model.cut(model.n_clusters_ - 1)
+    (joined,) = [
+        parts
+        for cluster in np.unique(then)
+        if len(parts := np.unique(now[then == cluster])) == 2
+    ]
+    named = [np.bincount(model.labels_[now == part]).argmax() for part in joined]
+    return shown.sum() + np.minimum(sizes[named], 24).sum()
+
+
 def test_pointing_at_the_map_shows_the_sample(fitted, few_digits, tmp_path):
-    text = in_browser(make_report(fitted, few_digits[0]), tmp_path)
+    page = make_report(fitted, few_digits[0], cluster_names={0: "zeros"})
+    text = in_browser(page, tmp_path)
     assert re.search(r"sample 0, cluster \d, probability [01]\.\d{3}", text)
-    hides, width, n_images = re.search(r'id="seen">(.*?)<', text)[1].split()
-    assert hides == "true"
+    seen = re.search(r'id="seen">(.*?)<', text)[1].split()
+    hides, width, n_images, is_open, n_members, saved = seen
+    assert (hides, is_open) == ("true", "true")
     assert width == "160px"
-    # Up to 12 of the most and of the least certain ones of ten clusters, and ten
-    # prototypes.
-    sizes = np.bincount(fitted.labels_, minlength=10)
-    assert int(n_images) == np.minimum(sizes, 24).sum() + 10
+    assert int(n_images) == n_pictures(fitted, few_digits[0])
+    assert int(n_members) == np.sum(fitted.labels_ == 1)
+    kind, _, names = saved.partition(",")
+    assert kind == "data:application/json;charset=utf-8"
+    assert json.loads(unquote(names)) == {"0": "zeros", "1": "ones & <b>twos</b>"}
 
 
 def test_the_page_needs_nothing_from_elsewhere(fitted, few_digits):
@@ -84,7 +111,7 @@ def test_the_page_needs_nothing_from_elsewhere(fitted, few_digits):
 
 def test_the_page_says_what_predict_says(fitted, few_digits):
     page = make_report(fitted, few_digits[0][:100])
-    sizes = re.findall(r'<th scope="row">\d</th><td>(\d+)</td>', page)
+    sizes = re.findall(r'<button data-cluster="\d">(\d+)</button>', page)
     expected = np.bincount(fitted.predict(few_digits[0][:100]), minlength=10)
     assert list(map(int, sizes)) == expected.tolist()
 
@@ -96,23 +123,27 @@ def test_names_from_outside_are_text_and_no_markup(blobs):
 
     model = quick(3).fit(blobs[0])
     model.device = Marked("cpu")
-    assert "<script>alert" not in make_report(model, blobs[0])
+    name = '</td><script>alert(1)</script>" onload="alert(1)'
+    page = make_report(
+        model, blobs[0], sample_names=[name] * len(blobs[0]), cluster_names={0: name}
+    )
+    assert "<script>alert" not in page
+    assert '" onload="' not in page
 
 
 @pytest.mark.parametrize("shape", [(16,), (2, 16)])
 def test_series_are_shown_as_curves(shape):
     X = np.random.default_rng(0).normal(size=(60, *shape)).cumsum(axis=-1)
     model = quick(3, network="sequence").fit(X)
-    sizes = np.bincount(model.labels_)
-    # Up to 24 samples of each cluster, and its prototype.
-    assert make_report(model, X).count("<img") == np.minimum(sizes, 24).sum() + 3
+    assert make_report(model, X).count("<img") == n_pictures(model, X)
 
 
 def test_tables_are_shown_by_their_numbers(blobs, tmp_path):
     model = quick(3).fit(blobs[0])
     page = make_report(model, blobs[0])
     assert "<img" not in page
-    assert page.count('class="row"') == 72
+    sizes = np.bincount(model.labels_)
+    assert page.count('class="row"') >= np.minimum(sizes, 24).sum() + 3 * 6
 
 
 def test_colours_and_parts_of_a_memory_map(tmp_path):
@@ -124,8 +155,7 @@ def test_colours_and_parts_of_a_memory_map(tmp_path):
     expected = make_report(model, X, max_points=20)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     assert make_report(model, mapped, max_points=20) == expected
-    # All of them, and three prototypes.
-    assert expected.count("<img") == 60 + 3
+    assert expected.count("<img") == n_pictures(model, X)
 
 
 def test_more_points_than_a_display_draws(few_digits):
@@ -158,6 +188,8 @@ def test_what_is_no_model_is_refused(blobs):
     assert "<html" in page
     with pytest.raises(ValueError, match="max_points=0"):
         make_report(model[-1], blobs[0], max_points=0)
+    with pytest.raises(ValueError, match="There are 2 sample_names for"):
+        make_report(model[-1], model[:-1].transform(blobs[0]), sample_names=["a", "b"])
 
 
 def test_few_samples_and_one_cluster(few_digits):
