@@ -220,9 +220,12 @@ def _fit(samples, parsed, out):
     model = DEPICTClustering(
         parsed.clusters, random_state=parsed.seed, checkpoint_dir=out / UNFINISHED
     )
-    model.set_callbacks(_Progress()).fit(samples)
+    # Before scikit-learn 1.9 there are no callbacks.
+    if hasattr(model, "set_callbacks"):
+        model.set_callbacks(_Progress())
+    model.fit(samples)
     # The model is to be used elsewhere, where this folder is not.
-    model.set_params(checkpoint_dir=None).set_callbacks()
+    model.set_params(checkpoint_dir=None)
     model.save(out / MODEL)
     shutil.rmtree(out / UNFINISHED, ignore_errors=True)
     return model

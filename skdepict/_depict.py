@@ -20,7 +20,6 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -32,7 +31,11 @@ from skdepict._data.rows import check_rows, fingerprint_of_rows, float_dtype
 from skdepict._data.samples import InputFormat, Samples
 from skdepict._data.scaling import fit_scaling
 from skdepict._surroundings import module_generators, own_surroundings, restored, warn
-from skdepict._training.callbacks import FitEvents
+from skdepict._training.callbacks import (
+    CallbackSupportMixin,
+    FitEvents,
+    with_callbacks,
+)
 from skdepict._training.joins import clusters_of
 from skdepict._training.loop import Training
 from skdepict._training.neighbors import component_axes

@@ -264,6 +264,8 @@ def _merges_along_edges(transitions, roots):
     strength = flow.data / sizes[flow.row] / sizes[flow.col]
     # A spanning tree asks for lengths, which must not be 0.
     flow.data = 1 - np.log(strength / strength.max(initial=1e-300))
+    # Before scipy 1.17 it takes no wider indices.
+    flow.coords = tuple(index.astype(np.int32) for index in flow.coords)
     forest = minimum_spanning_tree(flow).tocoo()
     clusters = DisjointSet(range(len(sizes)))
     merges = []

@@ -1,5 +1,34 @@
 """The training loop's phases and epochs as tasks of scikit-learn's callbacks."""
 
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+    # scikit-learn before 1.9.
+
+    class _NoContext:
+        def subcontext(self, **task):
+            return self
+
+        def call_on_fit_task_begin(self, **task):
+            pass
+
+        def call_on_fit_task_end(self, **task):
+            return False
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        @property
+        def set_callbacks(self):
+            raise AttributeError(
+                "set_callbacks needs scikit-learn 1.9 or later. Use verbose=1 to "
+                "follow a fit."
+            )
+
+        def _init_callback_context(self, max_subtasks):
+            return _NoContext()
+
+    def with_callbacks(fit):  # type: ignore[no-redef]
+        return fit
+
 
 class FitEvents:
     """Tell scikit-learn's callbacks of the fit, its phases and their epochs.
