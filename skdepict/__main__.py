@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=("copy", "link"),
         help="one folder of pictures for each cluster, too",
     )
+    add("--pictures", help="a folder of what the samples of a file are numbers of")
     add("--names", help='a JSON file such as {"0": "cats"}, for labels.csv and folders')
     add("--seed", type=int, default=0, help="of the random numbers; default: 0")
     return parser
@@ -109,12 +110,21 @@ def _run(parsed: argparse.Namespace) -> None:
             )
         _say(f"The {model.n_clusters_} clusters are those of {path}.")
     files, samples = _read(Path(parsed.samples), out, path.parent, model)
+    pictures, source = None, Path(parsed.samples)
+    if parsed.pictures:
+        source = Path(parsed.pictures)
+        pictures, files = _pictures_of(source, len(samples))
     if model is None:
         model = _fit(samples, parsed, out)
     labels, rows = _table(model, files, samples, names)
     if parsed.folders:
-        _sort_into_folders(parsed, out, files, labels, names)
-    page = make_report(model, samples, sample_names=files, cluster_names=names)
+        _sort_into_folders(source, parsed.folders, out, files, labels, names)
+    page = make_report(
+        *(model, samples),
+        pictures=pictures,
+        sample_names=files,
+        cluster_names=names,
+    )
     _write(out / REPORT, page)
     # Last: where it is, all is there. Excel needs the mark to see that it is UTF-8.
     _write(out / LABELS, rows, "utf-8-sig")
@@ -261,8 +271,20 @@ def _safe(text):
     return "'" + text if text.startswith(FORMULAS) else text
 
 
-def _sort_into_folders(parsed, out, files, labels, names):
-    source, target = Path(parsed.samples), out / CLUSTERS
+def _pictures_of(folder, n_samples):
+    """The pictures that samples were made of, in the order of their names."""
+    images, files, failed = read_image_folder(folder, (SIDE, SIDE, 3), _tell("read"))
+    if len(files) != n_samples:
+        unread = f" Not read: {', '.join(failed[:5])}." if failed else ""
+        raise ValueError(
+            f"{folder} has {len(files)} pictures for {n_samples} samples, which must be "
+            f"as many, in the order of their names.{unread}"
+        )
+    return images, files
+
+
+def _sort_into_folders(source, how, out, files, labels, names):
+    target = out / CLUSTERS
     if not source.is_dir():
         raise ValueError(f"--folders needs a folder of pictures, and {source} is none.")
     partial = out / f".{CLUSTERS}"
@@ -272,7 +294,7 @@ def _sort_into_folders(parsed, out, files, labels, names):
         folder.mkdir(parents=True, exist_ok=True)
         # No two files of a folder have one name, nor do any two of these.
         copy = folder / _file_name(file)
-        if parsed.folders == "copy":
+        if how == "copy":
             shutil.copyfile(source / file, copy)
         else:
             copy.symlink_to((source / file).resolve())

@@ -195,6 +195,32 @@ def test_files_of_numpy_are_read(tmp_path, blobs):
     assert rows_of(tmp_path / "out")[7]["file"] == "7"
 
 
+def test_embeddings_are_shown_as_the_pictures_they_are_of(pictures, tmp_path, capsys):
+    files = sorted(path for path in pictures.rglob("*") if path.is_file())
+    rows = np.random.default_rng(0).normal(size=(60, 20))
+    rows[:20] += 3
+    np.save(tmp_path / "X.npy", rows)
+    out = tmp_path / "out"
+    samples = tmp_path / "X.npy"
+    run(
+        samples,
+        "--out",
+        out,
+        "--clusters",
+        2,
+        "--pictures",
+        pictures,
+        "--folders",
+        "copy",
+    )
+    assert len(rows_of(out)) == len(files) == 60
+    assert "<img" in (out / "report.html").read_text(encoding="utf-8")
+    assert len(list((out / "clusters").rglob("*.*"))) == 60
+    (pictures / "one more.png").write_bytes(files[0].read_bytes())
+    said = fails(capsys, samples, "--out", out, "--pictures", pictures)
+    assert "has 61 pictures for 60 samples" in said
+
+
 def test_each_error_is_one_line_that_says_what_to_do(pictures, tmp_path, blobs, capsys):
     out = tmp_path / "out"
     np.save(tmp_path / "X.npy", blobs[0])

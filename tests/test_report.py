@@ -15,7 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdepict import DEPICTClustering
-from skdepict.report import _Thumbnails, main, make_report
+from skdepict.report import main, make_report
+from skdepict.report._thumbnails import Thumbnails
 
 from .conftest import quick
 
@@ -158,6 +159,23 @@ def test_colours_and_parts_of_a_memory_map(tmp_path):
     assert expected.count("<img") == n_pictures(model, X)
 
 
+def test_rows_are_shown_as_the_pictures_they_are_of(blobs):
+    X, _ = blobs
+    model = quick(3).fit(X)
+    pictures = np.arange(len(X), dtype=np.uint8)[:, None, None] * np.ones(
+        (1, 100, 80), dtype=np.uint8
+    )
+    page = make_report(model, X, pictures=pictures)
+    content = json.loads(re.search(r'"application/json">(.*?)</script>', page)[1])
+    assert content["size"] == [40, 50]
+    assert "<img" in page
+    colours = np.repeat(pictures[..., None], 3, axis=3)
+    assert "<img" in make_report(model, X, pictures=colours)
+    for wrong in (pictures[1:], pictures * 1.0, colours[..., :2]):
+        with pytest.raises(ValueError, match=r"Pass uint8 of shape \(\d+, height"):
+            make_report(model, X, pictures=wrong)
+
+
 def test_more_points_than_a_display_draws(few_digits):
     model = quick(10).fit(few_digits[0])
     X = np.resize(few_digits[0], (5100, 8, 8))
@@ -169,7 +187,7 @@ def test_more_points_than_a_display_draws(few_digits):
 
 def test_pictures_that_browsers_would_not_show_are_left_out(few_digits):
     rows = few_digits[0].reshape(300, 64)
-    thumbnails = _Thumbnails(quick(10).fit(few_digits[0])._input_format, rows)
+    thumbnails = Thumbnails(quick(10).fit(few_digits[0])._input_format, rows)
     # 100 pictures of 8x8 fit into one.
     assert thumbnails.fit_into_one(100, max_side=80)
     assert not thumbnails.fit_into_one(101, max_side=80)

@@ -8,10 +8,8 @@ certain samples, a map of the embedding, cluster sizes, losses and parameters.
 from __future__ import annotations
 
 import argparse
-import base64
 import io
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -22,7 +20,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
@@ -30,12 +28,12 @@ from sklearn.utils.validation import check_is_fitted
 from skdepict import plotting
 from skdepict._data.hints import RandomStateLike, SamplesLike
 from skdepict._data.rows import check_rows
-from skdepict._data.samples import InputFormat
 from skdepict._data.stored import read_samples
 from skdepict._depict import DEPICTClustering, load
 from skdepict.networks._inference import assign, embed_all
 from skdepict.persistence._files import replaced
 from skdepict.plotting._axes import has_learned_to_decode
+from skdepict.report._thumbnails import PictureThumbnails, Thumbnails, image, sprite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,18 +41,14 @@ if TYPE_CHECKING:
 N_SHOWN = 12  # samples of each cluster, most and least certain each
 N_UNUSUAL = 6
 SURE = 0.9
-# Sprites of more pixels on a side are not shown by every browser.
-MAX_SPRITE_SIDE = 8192
-MAX_THUMBNAIL_SIDE = 64
-MAX_EXACT_SIDE = 32
-SERIES_SIZE = (32, 64)
-TEMPLATE = Path(__file__).with_name("report_template.html")
+TEMPLATE = Path(__file__).with_name("page.html")
 
 
 def make_report(
     model: DEPICTClustering,
     X: SamplesLike,
     *,
+    pictures: NDArray[np.uint8] | None = None,
     sample_names: Sequence[str] | None = None,
     cluster_names: Mapping[int, str] | None = None,
     max_points: int = 3000,
@@ -68,6 +62,10 @@ def make_report(
         Fitted.
     X : array-like
         Samples: those of `fit`, or others.
+    pictures : ndarray of uint8, of shape (n_samples, height, width[, 3]), default=None
+        What the samples are shown as, such as the photographs that they are embeddings
+        of. By default images and series are shown as they are, rows of tables by their
+        names.
     sample_names : sequence of str, default=None
         What the page calls them, such as names of files; by default their numbers.
     cluster_names : dict of int to str, default=None
@@ -90,7 +88,7 @@ def make_report(
         If matplotlib is missing.
     TypeError, ValueError
         If the model is none, X is not as it was in `fit`, or there are more or fewer
-        names than samples.
+        names or pictures than samples.
     NotFittedError
         If the model has not been fitted.
 
@@ -126,7 +124,9 @@ def make_report(
     embedding = model._of_parts(X, embed_all)
     probabilities = assign(model.network_, torch.from_numpy(embedding))
     certainty, labels = (part.numpy() for part in probabilities.max(dim=1))
-    thumbnails = _Thumbnails(model._input_format, rows)
+    thumbnails: Thumbnails = Thumbnails(model._input_format, rows)
+    if pictures is not None:
+        thumbnails = PictureThumbnails(pictures, len(rows))
     typicality = model.score_samples(X)
     found = _Found(
         *(model, embedding, labels, certainty, typicality, thumbnails, sample_names)
@@ -143,49 +143,6 @@ def make_report(
     )
 
 
-class _Thumbnails:
-    """Small pictures of images or series, as arrays of grey or colour bytes.
-
-    Parameters
-    ----------
-    input_format : InputFormat
-    rows : ndarray or PartwiseRows of shape (n_samples, n_features)
-    """
-
-    def __init__(self, input_format: InputFormat, rows: Any) -> None:
-        self._format, self._rows = input_format, rows
-        self.exist = input_format.layout.kind != "table"
-        # One range for all, from a few; what lies outside is cut off.
-        places = np.unique(np.linspace(0, len(rows) - 1, 1000).astype(int))
-        some = input_format.scaled_rows(rows[places])
-        self._low, self._high = float(some.min()), float(some.max())
-
-    def fit_into_one(self, n_pictures: int, max_side: int = MAX_SPRITE_SIDE) -> bool:
-        """Whether so many pictures can be one image."""
-        height, width = self.draw([0]).shape[1:3]
-        n_fitting: int = (max_side // height) * (max_side // width)
-        return n_pictures <= n_fitting
-
-    def draw(self, index: ArrayLike) -> NDArray[np.uint8]:
-        """Pictures of samples, of shape (n_chosen, height, width[, 3])."""
-        return self.draw_rows(self._rows[np.asarray(index)])
-
-    def draw_rows(self, rows: NDArray[Any]) -> NDArray[np.uint8]:
-        """Pictures of samples that are none of the rows."""
-        rows = self._format.scaled_rows(rows)
-        samples = rows.reshape(len(rows), *self._format.layout.shape)
-        shares = (samples - self._low) / ((self._high - self._low) or 1.0)
-        shares = shares.clip(0, 1)
-        if self._format.layout.kind == "series":
-            return np.stack([_curves(sample) for sample in shares])
-        step = math.ceil(max(samples.shape[2:]) / MAX_THUMBNAIL_SIDE)
-        levels = np.rint(255 * shares[:, :, ::step, ::step])
-        pixels: NDArray[np.uint8] = levels.astype(np.uint8)
-        if pixels.shape[1] in (3, 4):
-            return np.moveaxis(pixels[:, :3], 1, -1)
-        return pixels[:, 0]
-
-
 @dataclass
 class _Found:
     """What a model has made of samples, and their pictures."""
@@ -195,31 +152,8 @@ class _Found:
     labels: NDArray[Any]
     certainty: NDArray[Any]
     typicality: NDArray[Any]
-    thumbnails: _Thumbnails
+    thumbnails: Thumbnails
     names: Sequence[str]
-
-
-def _curves(channels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Series of shape (n_channels, length), from 0 to 1, as lines in one picture."""
-    height, width = SERIES_SIZE
-    picture = np.full(SERIES_SIZE, 255, dtype=np.uint8)
-    for values in channels:
-        at = np.linspace(0, len(values) - 1, width)
-        level = np.interp(at, np.arange(len(values)), values)
-        line = np.rint((1 - level) * (height - 1)).astype(int)
-        ends = np.append(line[1:], line[-1])
-        for column, (start, stop) in enumerate(zip(line, ends, strict=True)):
-            picture[min(start, stop) : max(start, stop) + 1, column] = 0
-    return picture
-
-
-def _image(pixels: NDArray[np.uint8], form: str = "png") -> str:
-    """Pixels as the address of an image that is in the page itself."""
-    from PIL import Image  # matplotlib needs it, too
-
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, form, quality=85)
-    return f"data:image/{form};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _facts(found: _Found) -> str:
@@ -291,14 +225,14 @@ def _prototypes(found: _Found) -> list[str]:
     """A picture of each cluster's prototype, where there is one."""
     model = found.model
     cells = [""] * model.n_clusters_
-    if found.thumbnails.exist and has_learned_to_decode(model):
+    if found.thumbnails.show_rows and has_learned_to_decode(model):
         prototypes = model.cluster_prototypes_.reshape(model.n_clusters_, -1)
         decoded = np.flatnonzero(~np.isnan(prototypes).any(axis=1))
         pictures = found.thumbnails.draw_rows(prototypes[decoded])
         for cluster, picture in zip(decoded.tolist(), pictures, strict=True):
             title = f"prototype of cluster {cluster}"
             cells[cluster] = (
-                f'<img src="{_image(picture)}" title="{title}" alt="{title}">'
+                f'<img src="{image(picture)}" title="{title}" alt="{title}">'
             )
     return cells
 
@@ -316,7 +250,7 @@ def _samples(found: _Found, index: NDArray[Any]) -> str:
             for sample, title in zip(index, titles, strict=True)
         )
     return "".join(
-        f'<img src="{_image(picture)}" title="{title}" alt="{title}">'
+        f'<img src="{image(picture)}" title="{title}" alt="{title}">'
         for picture, title in zip(found.thumbnails.draw(index), titles, strict=True)
     )
 
@@ -352,26 +286,9 @@ def _map(found: _Found, max_points: int, random_state: RandomStateLike) -> str:
             )
         ]
         if thumbnails.exist and thumbnails.fit_into_one(len(index)):
-            content |= _sprite(thumbnails.draw(index))
+            content |= sprite(thumbnails.draw(index))
     # "</script>" in a string would end the script.
     return json.dumps(content).replace("<", "\\u003c")
-
-
-def _sprite(pictures: NDArray[np.uint8]) -> dict[str, Any]:
-    """All pictures side by side in one image."""
-    height, width = pictures.shape[1:3]
-    # As nearly square as can be, so that both sides stay below the limit.
-    n_columns = math.ceil(math.sqrt(len(pictures) * height / width))
-    n_columns = max(1, min(n_columns, MAX_SPRITE_SIDE // width))
-    n_lines = -(-len(pictures) // n_columns)
-    padded = np.full((n_lines * n_columns, *pictures.shape[1:]), 255, dtype=np.uint8)
-    padded[: len(pictures)] = pictures
-    lines = padded.reshape(n_lines, n_columns, *pictures.shape[1:])
-    sprite = np.concatenate([np.concatenate(list(line), axis=1) for line in lines])
-    # Of so many pixels a loss is not seen, and many pictures stay small.
-    form = "png" if max(width, height) <= MAX_EXACT_SIDE else "jpeg"
-    picture = _image(np.ascontiguousarray(sprite), form)
-    return {"sprite": picture, "columns": n_columns, "size": [width, height]}
 
 
 def _sizes(found: _Found) -> str:
@@ -436,7 +353,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (OSError, ValueError, TypeError, ImportError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
     print(f"{parsed.out!a}: {len(page) / 2**20:.1f} MiB")
-
-
-if __name__ == "__main__":
-    main()

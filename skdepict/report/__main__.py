@@ -1,0 +1,5 @@
+"""``python -m skdepict.report``."""
+
+from skdepict.report import main
+
+main()
