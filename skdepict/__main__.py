@@ -277,8 +277,8 @@ def _pictures_of(folder, n_samples):
     if len(files) != n_samples:
         unread = f" Not read: {', '.join(failed[:5])}." if failed else ""
         raise ValueError(
-            f"{folder} has {len(files)} pictures for {n_samples} samples, which must be "
-            f"as many, in the order of their names.{unread}"
+            f"{folder} has {len(files)} pictures for {n_samples} samples. Pass one "
+            f"for each, in the order of their names.{unread}"
         )
     return images, files
 
