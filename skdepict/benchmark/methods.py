@@ -132,7 +132,7 @@ METHODS: dict[str, Callable] = {
     "depict-short": partial(
         make, "skdepict:DEPICTClustering.as_published", budget="short"
     ),
-    "sigmoid-conv-short": partial(
+    "depict-sigmoid-short": partial(
         make,
         "skdepict:DEPICTClustering.as_published",
         budget="short",

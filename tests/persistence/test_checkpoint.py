@@ -157,7 +157,13 @@ def test_a_seed_that_was_drawn_is_kept(few_digits, tmp_path):
     parameters = {"max_iter": 4, "max_rounds": 1, "random_state": None}
     model, n_pieces = killed_and_resumed(tmp_path, few_digits[0], 13, **parameters)
     assert n_pieces >= 2
-    assert len(model.history_) == 24
+    # Sizes may drift with some seeds, which ends "joint" early.
+    n_joint = len(model.history_) - 20
+    assert 1 <= n_joint <= 4
+    assert [(record["phase"], record["epoch"]) for record in model.history_] == [
+        *(("initialise", epoch) for epoch in range(20)),
+        *(("joint", epoch) for epoch in range(n_joint)),
+    ]
 
 
 def test_a_random_state_is_what_it_holds(few_digits, tmp_path):
