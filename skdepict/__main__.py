@@ -97,7 +97,11 @@ def _number(text: str) -> int | str:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    out = Path(parsed.out)
+    samples_at, out = Path(parsed.samples), Path(parsed.out)
+    if not samples_at.exists():
+        raise FileNotFoundError(f"There is no file or folder {samples_at}.")
+    if samples_at.is_dir() and out.resolve().is_relative_to(samples_at.resolve()):
+        raise ValueError(f"--out {out} is within {samples_at}. Choose one beside it.")
     out.mkdir(parents=True, exist_ok=True)
     names = _read_names(parsed.names)
     path = Path(parsed.model) if parsed.model else out / MODEL
@@ -109,8 +113,8 @@ def _run(parsed: argparse.Namespace) -> None:
                 "Choose another --out to train another model."
             )
         _say(f"The {model.n_clusters_} clusters are those of {path}.")
-    files, samples = _read(Path(parsed.samples), out, path.parent, model)
-    pictures, source = None, Path(parsed.samples)
+    files, samples = _read(samples_at, out, path.parent, model)
+    pictures, source = None, samples_at
     if parsed.pictures:
         source = Path(parsed.pictures)
         pictures, files = _pictures_of(source, len(samples))
@@ -148,8 +152,6 @@ def _read_names(path: str | None) -> dict[int, str]:
 
 def _read(path, out, home, model):
     """Names of samples, and the samples; `home` is the folder of the model."""
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file or folder {path}.")
     if path.is_dir():
         return _read_pictures(path, out, model)
     if path.suffix.lower() == ".csv":
@@ -159,8 +161,6 @@ def _read(path, out, home, model):
 
 
 def _read_pictures(path, out, model):
-    if out.resolve().is_relative_to(path.resolve()):
-        raise ValueError(f"--out {out} is within {path}. Choose one beside it.")
     shape = (SIDE, SIDE, 3) if model is None else model._input_format.sample_shape
     if len(shape) == 1:
         raise ValueError("The model was trained on rows of numbers, not on pictures.")

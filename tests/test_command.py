@@ -239,6 +239,7 @@ def test_each_error_is_one_line_that_says_what_to_do(pictures, tmp_path, blobs, 
         line = fails(capsys, *arguments)
         assert line.startswith("skdepict: ")
         assert said in line
+    assert not (pictures / "out").exists()
     table.write_text("a,b\n1,2\n3\n")
     assert "line 3 has 1 entries, the first one has 2" in fails(
         capsys, table, "--out", out
