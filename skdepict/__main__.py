@@ -25,7 +25,7 @@ from skdepict.report import make_report
 
 MODEL, REPORT, LABELS = "model.skdepict", "report.html", "labels.csv"
 UNREAD, COLUMNS, CLUSTERS = "unread.txt", "columns.json", "clusters"
-UNFINISHED = ".unfinished"
+UNFINISHED, MADE_HERE = ".unfinished", ".skdepict"
 # Pictures are kept at this size: as large as the page shows them.
 SIDE = 64
 # What a spreadsheet would take for a formula.
@@ -118,6 +118,8 @@ def _run(parsed: argparse.Namespace) -> None:
     if parsed.pictures:
         source = Path(parsed.pictures)
         pictures, files = _pictures_of(source, len(samples))
+    if parsed.folders:
+        _check_folders(source, out / CLUSTERS)
     if model is None:
         model = _fit(samples, parsed, out)
     labels, rows = _table(model, files, samples, names)
@@ -283,23 +285,30 @@ def _pictures_of(folder, n_samples):
     return images, files
 
 
-def _sort_into_folders(source, how, out, files, labels, names):
-    target = out / CLUSTERS
+def _check_folders(source, target):
     if not source.is_dir():
         raise ValueError(f"--folders needs a folder of pictures, and {source} is none.")
-    partial = out / f".{CLUSTERS}"
+    # What is there is replaced, so it must be what an earlier run has made.
+    if target.is_symlink() or (target.exists() and not (target / MADE_HERE).exists()):
+        raise ValueError(
+            f"{target} was not made by skdepict. Move it, or choose another --out."
+        )
+
+
+def _sort_into_folders(source, how, out, files, labels, names):
+    target, partial = out / CLUSTERS, out / f".{CLUSTERS}"
     shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    (partial / MADE_HERE).touch()
     for file, label in zip(files, labels.tolist(), strict=True):
         folder = partial / _file_name(f"{label} {names.get(label, '')}".strip())
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         # No two files of a folder have one name, nor do any two of these.
         copy = folder / _file_name(file)
         if how == "copy":
             shutil.copyfile(source / file, copy)
         else:
             copy.symlink_to((source / file).resolve())
-    if target.is_symlink():
-        raise ValueError(f"{target} is a link. Remove it, or choose another --out.")
     shutil.rmtree(target, ignore_errors=True)
     partial.replace(target)
 

@@ -97,7 +97,7 @@ def test_a_folder_becomes_a_page_a_table_a_model_and_folders(pictures, tmp_path)
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;" in page
     assert "<b>" not in page
-    copies = sorted(path for path in (out / "clusters").rglob("*") if path.is_file())
+    copies = sorted((out / "clusters").glob("*/*"))
     assert len(copies) == 60
     for copy in copies:
         name = copy.name.replace("%2F", "/").replace("%25", "%")
@@ -128,6 +128,32 @@ def test_new_pictures_come_to_the_clusters_of_a_model(pictures, tmp_path):
     assert len(links) == len(rows)
     assert {link.parent.parent.name for link in links} == {"clusters"}
     assert not (tmp_path / "b" / "model.skdepict").exists()
+
+
+def test_folders_are_looked_at_before_anything_is_trained(
+    pictures, tmp_path, blobs, capsys, monkeypatch
+):
+    monkeypatch.setattr(__main__, "DEPICTClustering", None)
+    np.save(tmp_path / "X.npy", blobs[0])
+    out = tmp_path / "out"
+    said = fails(capsys, tmp_path / "X.npy", "--out", out, "--folders", "copy")
+    assert "--folders needs a folder of pictures" in said
+    (out / "clusters").mkdir()
+    (out / "clusters" / "mine.txt").write_text("not to be lost")
+    said = fails(capsys, pictures, "--out", out, "--folders", "copy")
+    assert "clusters was not made by skdepict. Move it" in said
+    assert (out / "clusters" / "mine.txt").exists()
+
+
+def test_folders_of_an_earlier_run_are_replaced(pictures, tmp_path):
+    out = tmp_path / "out"
+    run(pictures, "--out", out, "--clusters", 3, "--folders", "copy")
+    names = tmp_path / "names.json"
+    names.write_text(json.dumps({"0": "zeros"}))
+    run(pictures, "--out", out, "--folders", "copy", "--names", names)
+    folders = {path.name for path in (out / "clusters").iterdir() if path.is_dir()}
+    assert "0 zeros" in folders
+    assert "0" not in folders
 
 
 def test_a_model_that_is_there_is_used(pictures, tmp_path, monkeypatch):
@@ -215,7 +241,7 @@ def test_embeddings_are_shown_as_the_pictures_they_are_of(pictures, tmp_path, ca
     )
     assert len(rows_of(out)) == len(files) == 60
     assert "<img" in (out / "report.html").read_text(encoding="utf-8")
-    assert len(list((out / "clusters").rglob("*.*"))) == 60
+    assert len(list((out / "clusters").glob("*/*"))) == 60
     (pictures / "one more.png").write_bytes(files[0].read_bytes())
     said = fails(capsys, samples, "--out", out, "--pictures", pictures)
     assert "has 61 pictures for 60 samples" in said

@@ -144,6 +144,10 @@ def test_tables_are_shown_by_their_numbers(blobs, tmp_path):
     page = make_report(model, blobs[0])
     assert "<img" not in page
     sizes = np.bincount(model.labels_)
+    named = make_report(
+        model, blobs[0], sample_names=[f"<{n}>" for n in range(len(blobs[0]))]
+    )
+    assert re.search(r">&lt;\d+&gt;</span>", named)
     assert page.count('class="row"') >= np.minimum(sizes, 24).sum() + 3 * 6
 
 

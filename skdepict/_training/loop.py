@@ -291,7 +291,7 @@ class Training:
         return self._merged
 
     def _labels_for_another_round(self):
-        """None for no other round."""
+        """None if there is to be no other round."""
         settings, progress = self._settings, self.progress
         is_last = progress.stopped or progress.round >= settings.max_rounds
         # After a round that made it worse, there is no reason for another one.

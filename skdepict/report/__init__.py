@@ -29,7 +29,7 @@ from skdepict import plotting
 from skdepict._data.hints import RandomStateLike, SamplesLike
 from skdepict._data.rows import check_rows
 from skdepict._data.stored import read_samples
-from skdepict._depict import DEPICTClustering, load
+from skdepict._depict import DEPICTClustering, density_of_clusters, load
 from skdepict.networks._inference import assign, embed_all
 from skdepict.persistence._files import replaced
 from skdepict.plotting._axes import has_learned_to_decode
@@ -72,8 +72,8 @@ def make_report(
         Names of clusters, which can be changed on the page and downloaded from there.
     max_points : int, default=3000
         Of more samples a random part is on the map of the embedding, and shown where
-        all of a cluster are. Pictures of more
-        than fit into one image that browsers show (10,000 at 64 pixels) are left out.
+        all of a cluster are. Pictures of more than fit into one image that browsers
+        show (10,000 at 64 pixels) are left out.
     random_state : int, RandomState instance or None, default=0
         Draws that part, and seeds the map (t-SNE).
 
@@ -127,7 +127,9 @@ def make_report(
     thumbnails: Thumbnails = Thumbnails(model._input_format, rows)
     if pictures is not None:
         thumbnails = PictureThumbnails(pictures, len(rows))
-    typicality = model.score_samples(X)
+    typicality = density_of_clusters(
+        model.embedding_, model.labels_, model.cluster_centers_
+    )(embedding)
     found = _Found(
         *(model, embedding, labels, certainty, typicality, thumbnails, sample_names)
     )
@@ -238,7 +240,7 @@ def _prototypes(found: _Found) -> list[str]:
 
 
 def _samples(found: _Found, index: NDArray[Any]) -> str:
-    """Pictures of samples, or their numbers."""
+    """Pictures of samples, or their names."""
     if len(index) == 0:
         return "none"
     titles = [
@@ -246,8 +248,8 @@ def _samples(found: _Found, index: NDArray[Any]) -> str:
     ]
     if not found.thumbnails.exist:
         return "".join(
-            f'<span class="row" title="{title}">{sample}</span> '
-            for sample, title in zip(index, titles, strict=True)
+            f'<span class="row" title="{title}">{escape(found.names[i])}</span> '
+            for i, title in zip(index, titles, strict=True)
         )
     return "".join(
         f'<img src="{image(picture)}" title="{title}" alt="{title}">'
