@@ -186,11 +186,11 @@ class DEPICTClustering(
 
     max_rounds : int, default=3
         How often the phases "initialise" and "joint" may be run. Where the prior is
-        estimated, the first round is for fine groups: three for each cluster, and at
-        least 30. Half of the joins are made before the second round, and the others
-        before the last one. With 2, or without `distortion`, all are made at
-        once; with 1 there are no fine groups. Of tables whose clusters do not lie
-        apart, equal frequencies are expected after the joins.
+        estimated, the first round is for fine groups, which are joined before the
+        second one: three for each cluster, and at least 30; of images with
+        `distortion` twice as many. With 1 there are no fine groups, unless
+        `n_clusters` is "auto". Of tables whose clusters do not lie apart, equal
+        frequencies are expected after the joins.
         Otherwise, with init="path-integral", the embedding is clustered by path
         integrals too, once it is trained; labels whose sizes are nearer to the prior
         than those of the network are what the next round starts from. There is no next
