@@ -19,7 +19,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from skdepict._data.stored import read_image_folder, read_samples
-from skdepict._depict import DEPICTClustering, density_of_clusters, load
+from skdepict._depict import DEPICTClustering, load
+from skdepict._typicality import density_of_clusters
 from skdepict.persistence._files import replaced
 from skdepict.report import make_report
 

@@ -11,8 +11,6 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.distance import cdist
-from scipy.special import logsumexp
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -57,6 +55,7 @@ from skdepict._training.start import (
     samples_to_label,
 )
 from skdepict._training.streams import stream_seed
+from skdepict._typicality import density_of_clusters
 from skdepict.networks._base import Autoencoder
 from skdepict.networks._build import build_autoencoder
 from skdepict.networks._device import resolve_device
@@ -71,9 +70,6 @@ from skdepict.networks._model import ClusteringModel
 from skdepict.persistence._checkpoint import Checkpoints
 from skdepict.persistence._identity import identify
 from skdepict.persistence._model_file import read_model, save
-
-# Added to the variance of each unit of the embedding, which goes from -1 to 1.
-LEAST_VARIANCE = 1e-4
 
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
@@ -1101,35 +1097,6 @@ def fitted_so_far(training):
     """The attributes of an estimator as if the fit had stopped here, for callbacks."""
     model = training.model_so_far()
     return None if model is None else {"network_": model}
-
-
-def density_of_clusters(embedding, labels, centers):
-    """The logarithm of a density: Gaussians of one variance, one for each cluster.
-
-    Parameters
-    ----------
-    embedding : ndarray of shape (n_samples, embedding_dim)
-    labels : ndarray of shape (n_samples,)
-    centers : ndarray of shape (n_clusters, embedding_dim)
-        NaN for clusters without samples.
-
-    Returns
-    -------
-    log_density : callable
-        From embeddings to an ndarray of shape (n_samples,), up to a constant.
-    """
-    sizes = np.bincount(labels, minlength=len(centers))
-    found = sizes > 0
-    within = embedding - centers[labels]
-    variance = within.astype(np.float64).var() + LEAST_VARIANCE
-    means = centers[found].astype(np.float64)
-    log_shares = np.log(sizes[found] / len(labels))
-
-    def log_density(points):
-        distances = cdist(points.astype(np.float64), means, "sqeuclidean")
-        return logsumexp(log_shares - distances / (2 * variance), axis=1)
-
-    return log_density
 
 
 def evidence(numbers):

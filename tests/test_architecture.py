@@ -28,8 +28,13 @@ ROOMS = {
     "datasets": {"_data"},
     "_data": set(),
     "_surroundings": set(),
+    "_typicality": set(),
 }
-FOR_EVERYBODY = {"", "_surroundings"}  # "" is skdepict itself, with its __version__
+FOR_EVERYBODY = {
+    "",
+    "_surroundings",
+    "_typicality",
+}  # "" is skdepict itself, with its __version__
 
 
 def module_of(path):

@@ -146,7 +146,7 @@ def test_fit_keeps_to_the_documented_memory(case):
         is_copied * 4 * n_values * n_samples
         + (36 * k + 4 * e + 24) * n_samples
         + (12 * n_values + 6000) * n_searched
-        + 60 * n_values * parameters["batch_size"]
+        + 72 * n_values * parameters["batch_size"]
         + 28 * n_weights
     ) / 2**20
     print(f"{case}: {grown:.0f} MiB, bound {bound:.0f} + {BUFFERS_MIB}")

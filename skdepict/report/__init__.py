@@ -29,7 +29,8 @@ from skdepict import plotting
 from skdepict._data.hints import RandomStateLike, SamplesLike
 from skdepict._data.rows import check_rows
 from skdepict._data.stored import read_samples
-from skdepict._depict import DEPICTClustering, density_of_clusters, load
+from skdepict._depict import DEPICTClustering, load
+from skdepict._typicality import density_of_clusters
 from skdepict.networks._inference import assign, embed_all
 from skdepict.persistence._files import replaced
 from skdepict.plotting._axes import has_learned_to_decode
