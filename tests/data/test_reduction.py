@@ -13,6 +13,7 @@ from skdepict._data.reduction import average_areas, enlarge, working_shape
 from skdepict._data.rows import check_rows
 from skdepict._data.samples import Samples
 from skdepict.networks import ConvAutoencoder
+from skdepict.networks._base import initialise_weights
 from tests.conftest import quick
 
 
@@ -152,7 +153,8 @@ def test_centres_to_start_from_are_reduced_too(large_digits):
 
 def test_a_module_of_the_users_own_gets_images_as_they_are(large_digits):
     network = ConvAutoencoder((3, 64, 48), 16)
-    model = quick(2, network=network, init="kmeans", learning_rate=1e-5)
+    initialise_weights(network, torch.Generator().manual_seed(0))
+    model = quick(2, network=network, init="kmeans", learning_rate=3e-4, fit_epochs=60)
     model.fit(large_digits[:40])
     assert model.transform(large_digits[:2]).shape == (2, 16)
 
