@@ -10,12 +10,15 @@ from urllib.parse import unquote
 import numpy as np
 import pandas
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdepict import DEPICTClustering
 from skdepict.report import main, make_report
+from skdepict.report._alike import most_alike
 from skdepict.report._thumbnails import Thumbnails
 
 from .conftest import quick
@@ -84,7 +87,47 @@ def n_pictures(model, X):
         if len(parts := np.unique(now[then == cluster])) == 2
     ]
     named = [np.bincount(model.labels_[now == part]).argmax() for part in joined]
-    return shown.sum() + np.minimum(sizes[named], 24).sum()
+    rows = np.reshape(X, (len(X), -1))
+    alike = most_alike(rows.__getitem__, model.predict(X), 12)
+    n_alike = sum(min(len(group), 12) for group in alike)
+    return shown.sum() + np.minimum(sizes[named], 24).sum() + n_alike
+
+
+@given(st.integers(2, 30), st.integers(1, 3), st.integers(1, 5), st.integers(0, 99))
+def test_the_nearest_samples_are_the_most_alike(n, n_clusters, n_groups, seed):
+    rng = np.random.default_rng(seed)
+    rows, labels = rng.normal(size=(n, 2)), rng.integers(0, n_clusters, n)
+    distances = np.linalg.norm(rows[:, None] - rows, axis=2)
+    distances[labels[:, None] != labels] = np.inf
+    np.fill_diagonal(distances, np.inf)
+    groups = most_alike(rows.__getitem__, labels, n_groups)
+    assert len(groups) <= n_groups
+    members = [sample for group in groups for sample in group]
+    assert len(members) == len(set(members))
+    for group in groups:
+        assert len(set(labels[group])) == 1
+        # Each is linked to its nearest, or is the nearest of another one.
+        within = distances[np.ix_(group, group)]
+        nearest = within == distances[group].min(axis=1, keepdims=True)
+        assert (nearest | nearest.T).any(axis=1).all()
+    if np.isfinite(distances).any():
+        pair = np.unravel_index(distances.argmin(), distances.shape)
+        assert set(pair) <= set(groups[0])
+    # Whoever is left out is further from all others than those that are in.
+    left = np.setdiff1d(np.arange(n), members)
+    if len(left) and groups:
+        shown = max(distances[group].min(axis=1).min() for group in groups)
+        assert distances[left].min() >= shown
+
+
+def test_copies_are_shown_together(few_digits, fitted):
+    X = few_digits[0].copy()
+    X[[7, 70, 170]] = X[5]
+    page = make_report(fitted, X)
+    alike = page[page.index("Most alike") : page.index("Map of the embedding")]
+    row = next(row for row in alike.split("<tr>") if "sample 5," in row)
+    for copy in ("sample 7,", "sample 70,", "sample 170,"):
+        assert copy in row
 
 
 def test_pointing_at_the_map_shows_the_sample(fitted, few_digits, tmp_path):

@@ -34,6 +34,7 @@ from skdepict._typicality import density_of_clusters
 from skdepict.networks._inference import assign, embed_all
 from skdepict.persistence._files import replaced
 from skdepict.plotting._axes import has_learned_to_decode
+from skdepict.report._alike import most_alike
 from skdepict.report._thumbnails import PictureThumbnails, Thumbnails, image, sprite
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 N_SHOWN = 12  # samples of each cluster, most and least certain each
 N_UNUSUAL = 6
+N_ALIKE = 12  # groups of samples that are nearly the same
 SURE = 0.9
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -138,6 +140,7 @@ def make_report(
         facts=_facts(found),
         clusters=_clusters(found, cluster_names or {}),
         next_join=_next_join(found),
+        alike=_alike(found, rows),
         number=_number(model),
         map=_map(found, max_points, random_state),
         sizes=_sizes(found),
@@ -215,6 +218,17 @@ def _next_join(found: _Found) -> str:
     return f'<table class="samples"><tbody>{"".join(lines)}</tbody></table>'
 
 
+def _alike(found: _Found, rows: Any) -> str:
+    """Samples that are nearly the same, group by group."""
+    scaled = found.model._input_format.scaled_rows
+    groups = most_alike(lambda index: scaled(rows[index]), found.labels, N_ALIKE)
+    lines = []
+    for members in groups:
+        cluster, cell = found.labels[members[0]], _samples(found, members[:N_SHOWN])
+        lines.append(f'<tr><th scope="row">{cluster}</th><td>{cell}</td></tr>')
+    return f'<table class="samples"><tbody>{"".join(lines)}</tbody></table>'
+
+
 def _number(model: DEPICTClustering) -> str:
     if not hasattr(model, "number_evidence_"):
         return "<p>Nothing is known of other numbers.</p>"
@@ -240,7 +254,7 @@ def _prototypes(found: _Found) -> list[str]:
     return cells
 
 
-def _samples(found: _Found, index: NDArray[Any]) -> str:
+def _samples(found: _Found, index: Sequence[int] | NDArray[Any]) -> str:
     """Pictures of samples, or their names."""
     if len(index) == 0:
         return "none"
