@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from skdepict import DEPICTClustering
 from skdepict.report import main, make_report
 from skdepict.report._alike import most_alike
-from skdepict.report._thumbnails import Thumbnails
+from skdepict.report._thumbnails import Thumbnails, sprite
 
 from .conftest import quick
 
@@ -28,7 +28,7 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 POINTING = """
 <script>
 const rectangle = canvas.getBoundingClientRect();
-const [px, py] = place(data.points[0]);
+const [px, py] = place(points[0]);
 canvas.dispatchEvent(new PointerEvent("pointermove", {
   clientX: rectangle.left + px * rectangle.width / canvas.width,
   clientY: rectangle.top + py * rectangle.height / canvas.height,
@@ -229,7 +229,8 @@ def test_more_points_than_a_display_draws(few_digits):
     page = make_report(model, X, max_points=5050)
     content = json.loads(re.search(r'"application/json">(.*?)</script>', page)[1])
     assert content["sprite"]
-    assert len(content["points"]) == 5050
+    assert len(content["samples"]) == 5100
+    assert sum(x is not None for x, *_ in content["samples"]) == 5050
 
 
 def test_pictures_that_browsers_would_not_show_are_left_out(few_digits):
@@ -238,6 +239,18 @@ def test_pictures_that_browsers_would_not_show_are_left_out(few_digits):
     # 100 pictures of 8x8 fit into one.
     assert thumbnails.fit_into_one(100, max_side=80)
     assert not thumbnails.fit_into_one(101, max_side=80)
+
+
+@pytest.mark.parametrize(("side", "n_pictures"), [(64, 2000), (16, 3000)])
+def test_pictures_take_no_more_room_than_they_may(side, n_pictures):
+    shape = (n_pictures, side, side, 3)
+    noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    for max_length in (2**20, 2**18):
+        content = sprite(noise, max_length)
+        assert len(content["sprite"]) <= max_length
+        assert content["size"][0] > side / 8
+    smooth = np.broadcast_to(np.uint8(7), shape)
+    assert sprite(smooth, 2**20)["size"] == [side, side]
 
 
 def test_a_frame_needs_no_warning(blobs):

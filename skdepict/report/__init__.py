@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 N_SHOWN = 12  # samples of each cluster, most and least certain each
 N_UNUSUAL = 6
+N_ALL = 10_000  # samples that are shown where all of a cluster are
 N_ALIKE = 12  # groups of samples that are nearly the same
 SURE = 0.9
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -74,9 +75,8 @@ def make_report(
     cluster_names : dict of int to str, default=None
         Names of clusters, which can be changed on the page and downloaded from there.
     max_points : int, default=3000
-        Of more samples a random part is on the map of the embedding, and shown where
-        all of a cluster are. Pictures of more than fit into one image that browsers
-        show (10,000 at 64 pixels) are left out.
+        Of more samples a random part is on the map of the embedding. Where all of a
+        cluster are, up to 10,000 are shown, in pictures that take 14 MB at most.
     random_state : int, RandomState instance or None, default=0
         Draws that part, and seeds the map (t-SNE).
 
@@ -273,39 +273,50 @@ def _samples(found: _Found, index: Sequence[int] | NDArray[Any]) -> str:
 
 
 def _map(found: _Found, max_points: int, random_state: RandomStateLike) -> str:
-    """The points of the map, and their pictures in one image, as JSON."""
+    """Samples, their places on the map, and their pictures in one image, as JSON."""
     generator = check_random_state(random_state)
-    labels, thumbnails = found.labels, found.thumbnails
-    index = np.arange(len(labels))
-    if len(index) > max_points:
-        index = np.sort(generator.choice(len(index), max_points, replace=False))
-    n_clusters = found.model.n_clusters_
-    content: dict[str, Any] = {"points": [], "sprite": None, "n_clusters": n_clusters}
-    if len(index) > 2 and found.embedding.shape[1] > 1:
-        from matplotlib.figure import Figure
-
-        display = plotting.EmbeddingDisplay.from_predictions(
-            found.embedding[index],
-            labels[index],
-            max_samples=len(index),
-            random_state=generator,
-            ax=Figure().subplots(),
+    index = _part(np.arange(len(found.labels)), max(max_points, N_ALL), generator)
+    on_map = _part(np.arange(len(index)), max_points, generator)
+    places: list[Any] = [[None, None]] * len(index)
+    if len(on_map) > 2 and found.embedding.shape[1] > 1:
+        points = _places(found, index[on_map], generator)
+        for number, (x, y) in zip(on_map, points.tolist(), strict=True):
+            places[number] = [round(x, 4), round(y, 4)]
+    samples = [
+        [*place, int(label), round(float(p), 3), found.names[int(number)]]
+        for place, label, p, number in zip(
+            *(places, found.labels[index], found.certainty[index], index), strict=True
         )
-        points = display.points - display.points.min(axis=0)
-        points /= points.max() or 1.0
-        content["points"] = [
-            [
-                *(round(float(x), 4), round(float(y), 4)),
-                *(int(label), round(float(p), 3), found.names[int(number)]),
-            ]
-            for (x, y), label, p, number in zip(
-                *(points, labels[index], found.certainty[index], index), strict=True
-            )
-        ]
-        if thumbnails.exist and thumbnails.fit_into_one(len(index)):
-            content |= sprite(thumbnails.draw(index))
+    ]
+    content: dict[str, Any] = {"samples": samples, "sprite": None}
+    content["n_clusters"] = found.model.n_clusters_
+    if found.thumbnails.exist and found.thumbnails.fit_into_one(len(index)):
+        content |= sprite(found.thumbnails.draw(index))
     # "</script>" in a string would end the script.
     return json.dumps(content).replace("<", "\\u003c")
+
+
+def _part(index: NDArray[Any], n_most: int, generator: Any) -> NDArray[Any]:
+    if len(index) <= n_most:
+        return index
+    part: NDArray[Any] = np.sort(generator.choice(index, n_most, replace=False))
+    return part
+
+
+def _places(found: _Found, index: NDArray[Any], generator: Any) -> NDArray[Any]:
+    """The places of samples on the map, from 0 to 1."""
+    from matplotlib.figure import Figure
+
+    display = plotting.EmbeddingDisplay.from_predictions(
+        found.embedding[index],
+        found.labels[index],
+        max_samples=len(index),
+        random_state=generator,
+        ax=Figure().subplots(),
+    )
+    points = display.points - display.points.min(axis=0)
+    scaled: NDArray[Any] = points / (points.max() or 1.0)
+    return scaled
 
 
 def _sizes(found: _Found) -> str:

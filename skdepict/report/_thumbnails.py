@@ -14,6 +14,9 @@ from skdepict._data.samples import InputFormat
 MAX_SPRITE_SIDE = 8192
 MAX_THUMBNAIL_SIDE = 64
 MAX_EXACT_SIDE = 32
+# Of JPEG. The image of all pictures gets the first that fits into this many letters.
+QUALITIES = (85, 60, 35)
+MAX_SPRITE_LENGTH = 14 * 2**20
 SERIES_SIZE = (32, 64)
 
 
@@ -111,17 +114,43 @@ def _curves(channels: NDArray[Any]) -> NDArray[np.uint8]:
     return picture
 
 
-def image(pixels: NDArray[np.uint8], form: str = "png") -> str:
-    """Pixels as the address of an image that is in the page itself."""
+def image(picture: NDArray[np.uint8]) -> str:
+    """One picture as the address of an image that is in the page itself."""
+    return _address(picture, None if _stays_exact(picture.shape) else QUALITIES[0])
+
+
+def _stays_exact(shape: tuple[int, ...]) -> bool:
+    # Of many pixels a loss is not seen, and pictures stay small.
+    return max(shape[:2]) <= MAX_EXACT_SIDE
+
+
+def _address(pixels: NDArray[np.uint8], quality: int | None) -> str:
+    """JPEG of a quality, or PNG."""
     from PIL import Image  # matplotlib needs it, too
 
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, form, quality=85)
+    form = "png" if quality is None else "jpeg"
+    options = {} if quality is None else {"quality": quality}
+    Image.fromarray(pixels).save(file, form, **options)
     return f"data:image/{form};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def sprite(pictures: NDArray[np.uint8]) -> dict[str, Any]:
-    """All pictures side by side in one image."""
+def sprite(
+    pictures: NDArray[np.uint8], max_length: int = MAX_SPRITE_LENGTH
+) -> dict[str, Any]:
+    """All pictures side by side in one image, as exact as `max_length` lets it be.
+
+    Parameters
+    ----------
+    pictures : ndarray of shape (n_pictures, height, width[, 3])
+    max_length : int, default=MAX_SPRITE_LENGTH
+        Letters.
+
+    Returns
+    -------
+    content : dict
+        The address of the image, its columns, and the width and height of a picture.
+    """
     height, width = pictures.shape[1:3]
     # As nearly square as can be, so that both sides stay below the limit.
     n_columns = math.ceil(math.sqrt(len(pictures) * height / width))
@@ -131,7 +160,9 @@ def sprite(pictures: NDArray[np.uint8]) -> dict[str, Any]:
     padded[: len(pictures)] = pictures
     lines = padded.reshape(n_lines, n_columns, *pictures.shape[1:])
     whole = np.concatenate([np.concatenate(list(line), axis=1) for line in lines])
-    # Of so many pixels a loss is not seen, and many pictures stay small.
-    form = "png" if max(width, height) <= MAX_EXACT_SIDE else "jpeg"
-    picture = image(np.ascontiguousarray(whole), form)
-    return {"sprite": picture, "columns": n_columns, "size": [width, height]}
+    exact = (None,) * _stays_exact(pictures.shape[1:])
+    for quality in (*exact, *QUALITIES):
+        picture = _address(np.ascontiguousarray(whole), quality)
+        if len(picture) <= max_length or max(height, width) == 1:
+            return {"sprite": picture, "columns": n_columns, "size": [width, height]}
+    return sprite(pictures[:, ::2, ::2], max_length)
