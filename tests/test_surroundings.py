@@ -245,8 +245,7 @@ if __name__ == "__main__":
 PROGRAMS = {
     "load, then fork, then predict": (
         "torch.set_num_threads(2)",
-        "in_child(skdepict.load(path).predict.__get__ if False else"
-        " (lambda model=skdepict.load(path): model.predict(images)))",
+        "model = skdepict.load(path); in_child(lambda: model.predict(images))",
     ),
     "predict, then fork, then predict": (
         "torch.set_num_threads(2)",
