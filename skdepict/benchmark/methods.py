@@ -91,6 +91,43 @@ def make_ddc(shape, n_clusters, seed):
     return DDC(random_state=seed)
 
 
+def make_evoc(shape, n_clusters, seed):
+    """EVoC, which leaves samples out, and is told about how many clusters there are."""
+    from evoc import EVoC
+
+    return EVoC(approx_n_clusters=n_clusters, random_state=seed)
+
+
+class SpectralNetwork:
+    """SpectralNet as its authors run it on images: on pretrained features, siamese."""
+
+    def __init__(self, n_clusters, seed):
+        self.n_clusters, self.seed = n_clusters, seed
+
+    def __repr__(self):
+        return f"SpectralNet({self.n_clusters}, should_use_ae, should_use_siamese)"
+
+    def fit_predict(self, X):
+        """Train and label; it draws from the global generators of torch and numpy."""
+        import numpy as np
+        import torch
+        from spectralnet import SpectralNet
+
+        np.random.seed(self.seed)  # noqa: NPY002
+        torch.manual_seed(self.seed)
+        model = SpectralNet(
+            self.n_clusters, should_use_ae=True, should_use_siamese=True
+        )
+        X = torch.as_tensor(X, dtype=torch.float32)
+        model.fit(X)
+        return model.predict(X)
+
+
+def make_spectralnet(shape, n_clusters, seed):
+    """SpectralNet on an autoencoder's features with siamese distances."""
+    return SpectralNetwork(n_clusters, seed)
+
+
 def make_told(shape, n_clusters, seed, ratio):
     """DEPICTClustering that is told how unequal the classes are."""
     prior = falling(n_clusters, ratio)
@@ -127,6 +164,8 @@ METHODS: dict[str, Callable] = {
     "clustpy-dcn": partial(make, "clustpy.deep.DCN"),
     "clustpy-n2d": make_n2d,
     "clustpy-ddc": make_ddc,
+    "spectralnet": make_spectralnet,
+    "evoc": make_evoc,
     "path-integral": partial(make_without_seed, "skdepict.PathIntegralClustering"),
     "depict-published": partial(make, "skdepict:DEPICTClustering.as_published"),
     "depict-short": partial(
@@ -146,7 +185,7 @@ TABLE_METHODS = {
 } | {
     name: METHODS[name]
     for name in (
-        *("gmm", "spectral", "umap-gmm", "umap-hdbscan", "path-integral"),
+        *("gmm", "spectral", "umap-gmm", "umap-hdbscan", "evoc", "path-integral"),
         "depict",
     )
 }
@@ -177,5 +216,6 @@ def available(methods, is_installed=find_spec):
     -------
     available : list of str
     """
-    missing = [name for name in ("clustpy", "umap") if not is_installed(name)]
+    peers = ("clustpy", "evoc", "spectralnet", "umap")
+    missing = [name for name in peers if not is_installed(name)]
     return [name for name in methods if name.partition("-")[0] not in missing]
