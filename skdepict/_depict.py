@@ -205,7 +205,7 @@ class DEPICTClustering(
 
     reconstruction_weight : float, default=1.0
         The weight of the reconstruction loss in the joint objective. In "initialise"
-        the decoder alone learns from it. To take little time, one batch of eight is
+        the decoder alone learns from it. To take little time, every eighth batch is
         reconstructed, with eight times the weight; with ``algorithm="paper"`` or
         "program" all are. With 0 the decoder learns nothing.
 
