@@ -8,7 +8,6 @@ a fraction of the time. The first run compiles pynndescent, which takes longer t
 search.
 """
 
-import resource
 from time import perf_counter
 
 import numpy as np
@@ -17,6 +16,7 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
 from skdepict import PathIntegralClustering
+from skdepict.benchmark.processes import peak_memory_mib
 
 X, y = make_blobs(200_000, n_features=20, centers=50, cluster_std=3.0, random_state=0)
 start = perf_counter()
@@ -28,5 +28,4 @@ start = perf_counter()
 model = PathIntegralClustering(50, metric="precomputed").fit(graph)
 print(f"clusters: {perf_counter() - start:.0f} s")
 print(f"adjusted Rand index: {adjusted_rand_score(y, model.labels_):.4f}")
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(f"peak memory of the process: {peak:.0f} MiB")
+print(f"peak memory of the process: {peak_memory_mib():.0f} MiB")

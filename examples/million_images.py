@@ -14,7 +14,6 @@ The file takes 784 bytes for each image. Nothing here holds all of them as numbe
 """
 
 import argparse
-import resource
 import time
 from pathlib import Path
 
@@ -23,6 +22,7 @@ import torch
 from torch.nn import functional
 
 from skdepict import DEPICTClustering
+from skdepict.benchmark.processes import peak_memory_mib
 from skdepict.metrics import clustering_accuracy
 
 AT_ONCE = 10_000
@@ -72,7 +72,7 @@ def main():
     start = time.perf_counter()
     model = DEPICTClustering(n_clusters=10, random_state=0, verbose=1).fit(path)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = peak_memory_mib() / 1024
     accuracy = clustering_accuracy(y, model.labels_)
     print(f"{len(y):,} images: ACC {accuracy:.4f}, {seconds:.0f} s, {peak:.2f} GiB")
 

@@ -60,7 +60,7 @@ print(f"{len(texts)} texts")
 #
 # Of any other encoder the rows can be used as they are, too.
 
-with tempfile.TemporaryDirectory() as folder:
+with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
     X = SentenceTransformer(str(extract_model(folder)), device="cpu").encode(texts)
 print(X.shape)
 

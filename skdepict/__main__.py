@@ -9,15 +9,17 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
+from hashlib import sha256
 from zipfile import BadZipFile
 
 import numpy as np
 
+from skdepict._data.paths import as_path
 from skdepict._data.stored import read_image_folder, read_samples
 from skdepict._depict import DEPICTClustering, load
 from skdepict._typicality import density_of_clusters
@@ -29,6 +31,9 @@ UNREAD, COLUMNS, CLUSTERS = "unread.txt", "columns.json", "clusters"
 UNFINISHED, MADE_HERE = ".unfinished", ".skdepict"
 # Pictures are kept at this size: as large as the page shows them.
 SIDE = 64
+# What some system does not take in the name of a file.
+NOT_IN_NAMES = re.compile(r'[%/\\<>:"|?*\x00-\x1f]|[. ]\Z')
+MAX_NAME_BYTES = 200
 # What a spreadsheet would take for a formula.
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 EPILOG = """\
@@ -98,14 +103,18 @@ def _number(text: str) -> int | str:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    samples_at, out = Path(parsed.samples), Path(parsed.out)
+    samples_at, out = as_path(parsed.samples), as_path(parsed.out)
     if not samples_at.exists():
         raise FileNotFoundError(f"There is no file or folder {samples_at}.")
-    if samples_at.is_dir() and out.resolve().is_relative_to(samples_at.resolve()):
+    around = [out.resolve(), *out.resolve().parents]
+    # By what they are, since some systems tell no capital from a small letter.
+    if samples_at.is_dir() and any(
+        folder.exists() and folder.samefile(samples_at) for folder in around
+    ):
         raise ValueError(f"--out {out} is within {samples_at}. Choose one beside it.")
     out.mkdir(parents=True, exist_ok=True)
     names = _read_names(parsed.names)
-    path = Path(parsed.model) if parsed.model else out / MODEL
+    path = as_path(parsed.model) if parsed.model else out / MODEL
     model = load(path) if parsed.model or path.exists() else None
     if model is not None:
         if parsed.clusters not in ("auto", model.n_clusters_):
@@ -117,10 +126,10 @@ def _run(parsed: argparse.Namespace) -> None:
     files, samples = _read(samples_at, out, path.parent, model)
     pictures, source = None, samples_at
     if parsed.pictures:
-        source = Path(parsed.pictures)
+        source = as_path(parsed.pictures)
         pictures, files = _pictures_of(source, len(samples))
     if parsed.folders:
-        _check_folders(source, out / CLUSTERS)
+        _check_folders(source, parsed.folders, out / CLUSTERS)
     if model is None:
         model = _fit(samples, parsed, out)
     labels, rows = _table(model, files, samples, names)
@@ -145,7 +154,7 @@ def _read_names(path: str | None) -> dict[int, str]:
     if path is None:
         return {}
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(as_path(path).read_text(encoding="utf-8-sig"))
         return {int(cluster): str(name) for cluster, name in content.items()}
     except (AttributeError, ValueError) as error:
         raise ValueError(
@@ -180,8 +189,16 @@ def _read_pictures(path, out, model):
 
 def _read_csv(path, out, home, model):
     """A table with a line of names; a first column of texts names the samples."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        header, *lines = [line for line in csv.reader(file) if line] or [[]]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            text = file.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8: {error}. Save it so.") from error
+    first, *_ = text.splitlines() or [""]
+    # As spreadsheets write where numbers have a comma.
+    delimiter = ";" if first.count(";") > first.count(",") else ","
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    header, *lines = [line for line in rows if line] or [[]]
     if len(lines) < 2:
         raise ValueError(
             f"{path} must have a line of names and two or more of numbers."
@@ -286,7 +303,7 @@ def _pictures_of(folder, n_samples):
     return images, files
 
 
-def _check_folders(source, target):
+def _check_folders(source, how, target):
     if not source.is_dir():
         raise ValueError(f"--folders needs a folder of pictures, and {source} is none.")
     # What is there is replaced, so it must be what an earlier run has made.
@@ -294,6 +311,16 @@ def _check_folders(source, target):
         raise ValueError(
             f"{target} was not made by skdepict. Move it, or choose another --out."
         )
+    if how == "link":
+        trial = target.with_name(f".{CLUSTERS}-link")
+        try:
+            trial.symlink_to(source.resolve())
+            trial.unlink()
+        except OSError as error:
+            raise OSError(
+                f"{target.parent} cannot hold links: {error.strerror}. Use --folders "
+                "copy, or on Windows switch Developer Mode on."
+            ) from error
 
 
 def _sort_into_folders(source, how, out, files, labels, names):
@@ -310,14 +337,23 @@ def _sort_into_folders(source, how, out, files, labels, names):
             shutil.copyfile(source / file, copy)
         else:
             copy.symlink_to((source / file).resolve())
-    shutil.rmtree(target, ignore_errors=True)
+    # Whole or not at all, also where Windows keeps what is open in a program.
+    former = out / f".{CLUSTERS}-former"
+    shutil.rmtree(former, ignore_errors=True)
+    if target.exists():
+        target.replace(former)
     partial.replace(target)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def _file_name(text):
-    """A name without a path in it: "a/b.png" and "a%b.png" stay two."""
-    text = text.replace("%", "%25").replace("/", "%2F").replace("\\", "%5C")
-    return text if text.strip(".") else text.replace(".", "%2E")
+    """A name that every system takes: "a/b.png" and "a%b.png" stay two."""
+    text = NOT_IN_NAMES.sub(lambda found: f"%{ord(found[0]):02X}", text)
+    encoded = text.encode()
+    if len(encoded) > MAX_NAME_BYTES:
+        ending = encoded[-MAX_NAME_BYTES // 2 :].decode(errors="ignore")
+        return f"{sha256(encoded).hexdigest()[:16]} {ending}"
+    return text
 
 
 def _write(path, text, encoding="utf-8"):

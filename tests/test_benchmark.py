@@ -46,7 +46,7 @@ def test_command_prints_and_saves_every_score(digits_file):
     command += ["--data", str(digits_file / "with_y.npz"), "--seeds", "2"]
     command += ["--methods", "kmeans", "--output", str(output)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    table = (digits_file / "result.md").read_text()
+    table = (digits_file / "result.md").read_text(encoding="utf-8")
     assert table.splitlines()[-3:] == done.stdout.splitlines()[-3:]
     assert "| accuracy | nmi | ari | seconds | peak_memory_mib | seeds |" in table
     rows = read_table(digits_file / "result.csv")
@@ -67,10 +67,9 @@ def test_without_classes_the_scores_need_none(digits_file):
     assert 0 < float(row["silhouette"]) < 1
     assert float(row["davies_bouldin"]) > 0
     assert "accuracy" not in row
-    assert (
-        f"| {float(row['silhouette']):.4f} |"
-        in (output.parent / "result.md").read_text()
-    )
+    assert f"| {float(row['silhouette']):.4f} |" in (
+        output.parent / "result.md"
+    ).read_text(encoding="utf-8")
 
 
 def sleep_long(begun):
@@ -167,7 +166,7 @@ def test_study_writes_rows_with_all_that_made_them(tmp_path, capsys):
         optional = {"error"}
         assert all(row[name] for name in study.COLUMNS if name not in optional)
     assert "KMeans(n_clusters=10, n_init=10, random_state=1)" in rows[1]["parameters"]
-    table = (tmp_path / "paper.md").read_text()
+    table = (tmp_path / "paper.md").read_text(encoding="utf-8")
     mean = np.mean([float(row["accuracy"]) for row in rows[:2]])
     assert f"| kmeans | {mean:.4f} ±" in table
     assert table.split("\n\n", 1)[1].strip() in capsys.readouterr().out
@@ -194,7 +193,7 @@ def test_table_of_something_else_is_not_written_to(text, tmp_path):
     (tmp_path / "paper.csv").write_text(text)
     with pytest.raises(SystemExit):
         run_paper(tmp_path, "--methods", "kmeans")
-    assert (tmp_path / "paper.csv").read_text() == text
+    assert (tmp_path / "paper.csv").read_text(encoding="utf-8") == text
 
 
 def test_the_table_of_the_documentation_can_be_continued():
@@ -222,7 +221,7 @@ def test_methods_that_fail_are_rows_with_the_reason(tmp_path):
     assert killed["error"] == "the process was killed"
     assert whole["error"] == ""
     assert float(whole["accuracy"]) > 0.5
-    table = (tmp_path / "own.md").read_text()
+    table = (tmp_path / "own.md").read_text(encoding="utf-8")
     assert r"| broken | RuntimeError: no luck, \| today |" in table
     # They are tried again.
     assert list(study.read_rows(tmp_path / "own.csv")) == [

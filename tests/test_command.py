@@ -2,12 +2,15 @@
 
 import csv
 import json
-import signal
+import os
 import subprocess
 import sys
 import time
 import zlib
 from functools import partial
+from html import escape
+from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -15,6 +18,8 @@ from PIL import Image
 
 from skdepict import DEPICTClustering, __main__, load
 
+# Windows has no file with such a name.
+MARKUP = "<b>" if os.name != "nt" else "&b"
 QUICK = {"fit_epochs": 2, "max_iter": 1}
 
 
@@ -39,7 +44,7 @@ def pictures(tmp_path, few_digits):
             case 0:
                 grey.save(folder / f"=1+{number:02}.png")
             case 1:
-                grey.resize((20, 12)).save(folder / f"{name}<b>.jpg")
+                grey.resize((20, 12)).save(folder / f"{name}{MARKUP}.jpg")
             case 2:
                 Image.fromarray(pixels.astype(np.uint16) * 257).save(
                     folder / f"{name}.tif"
@@ -95,12 +100,12 @@ def test_a_folder_becomes_a_page_a_table_a_model_and_folders(pictures, tmp_path)
     model = load(out / "model.skdepict")
     assert [int(row["cluster"]) for row in rows] == model.labels_.tolist()
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "&lt;b&gt;" in page
+    assert escape(MARKUP) in page
     assert "<b>" not in page
     copies = sorted((out / "clusters").glob("*/*"))
     assert len(copies) == 60
     for copy in copies:
-        name = copy.name.replace("%2F", "/").replace("%25", "%")
+        name = unquote(copy.name)
         assert copy.read_bytes() == (pictures / name).read_bytes()
         (row,) = [row for row in rows if row["file"].lstrip("'") == name]
         assert copy.parent.name == row["cluster"]
@@ -145,11 +150,54 @@ def test_folders_are_looked_at_before_anything_is_trained(
     assert (out / "clusters" / "mine.txt").exists()
 
 
+def test_folders_that_cannot_hold_links_are_found_out_first(
+    pictures, tmp_path, capsys, monkeypatch
+):
+    def refuse(path, target):
+        raise OSError(1, "no rights")
+
+    monkeypatch.setattr(__main__, "DEPICTClustering", None)
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    said = fails(
+        capsys,
+        pictures,
+        "--out",
+        tmp_path / "out",
+        "--folders",
+        "link",
+        "--clusters",
+        3,
+    )
+    assert "cannot hold links: no rights. Use --folders copy" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cats: big?", "cats%3A big%3F"),
+        ("a/b\\c%", "a%2Fb%5Cc%25"),
+        ("...", "..%2E"),
+        (" ", "%20"),
+        ("ends. ", "ends.%20"),
+        ("é", "é"),
+    ],
+)
+def test_names_are_such_as_every_system_takes(text, expected, tmp_path):
+    assert __main__._file_name(text) == expected
+    (tmp_path / expected).touch()
+
+
+def test_long_names_are_shortened_and_stay_apart(tmp_path):
+    names = {__main__._file_name(f"{n}{'é' * 300}.jpeg") for n in range(20)}
+    assert len(names) == 20
+    assert all(name.endswith(".jpeg") and len(name.encode()) < 255 for name in names)
+
+
 def test_folders_of_an_earlier_run_are_replaced(pictures, tmp_path):
     out = tmp_path / "out"
     run(pictures, "--out", out, "--clusters", 3, "--folders", "copy")
     names = tmp_path / "names.json"
-    names.write_text(json.dumps({"0": "zeros"}))
+    names.write_text(json.dumps({"0": "zeros"}), encoding="utf-8-sig")
     run(pictures, "--out", out, "--folders", "copy", "--names", names)
     folders = {path.name for path in (out / "clusters").iterdir() if path.is_dir()}
     assert "0 zeros" in folders
@@ -169,6 +217,8 @@ def test_a_model_that_is_there_is_used(pictures, tmp_path, monkeypatch):
 def test_what_is_no_picture_is_named_and_left_out(pictures, tmp_path, capsys):
     (pictures / "text.png").write_text("no picture")
     (pictures / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    # What Windows leaves in a folder is none of the user's.
+    (pictures / "Thumbs.db").write_text("no picture")
     with (pictures / "large.png").open("wb") as file:
         file.truncate(2**30 + 1)
     # A header that asks for 10 billion pixels.
@@ -209,6 +259,9 @@ def test_tables_are_scaled_as_the_model_saw_them(tmp_path, blobs, capsys):
     assert [row["cluster"] for row in rows_of(tmp_path / "b")] == [
         row["cluster"] for row in rows[:10]
     ]
+    part.write_text(part.read_text().replace(",", ";"))
+    run(part, "--out", tmp_path / "c", "--model", out / "model.skdepict")
+    assert rows_of(tmp_path / "c") == rows_of(tmp_path / "b")
     write(X, header="id,a,c")
     assert "has the columns ['a', 'c'], the model was trained on ['a', 'b']" in fails(
         capsys, table, "--out", out
@@ -266,6 +319,8 @@ def test_each_error_is_one_line_that_says_what_to_do(pictures, tmp_path, blobs, 
         assert line.startswith("skdepict: ")
         assert said in line
     assert not (pictures / "out").exists()
+    table.write_bytes("a,\xe9\n1,2\n3,4\n".encode("cp1252"))
+    assert "is no text in UTF-8" in fails(capsys, table, "--out", out)
     table.write_text("a,b\n1,2\n3\n")
     assert "line 3 has 1 entries, the first one has 2" in fails(
         capsys, table, "--out", out
@@ -301,7 +356,7 @@ def test_killed_it_goes_on_and_comes_to_the_same(tmp_path, few_digits):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.communicate()
     assert not (tmp_path / "a" / "model.skdepict").exists()
     for out in ("a", "b"):

@@ -127,7 +127,7 @@ def refuse_sparse(X, estimator_name):
 
 def _open_npy(path, name):
     """The array of an ``.npy`` file, as a memory map."""
-    if path.suffix != ".npy":
+    if path.suffix.lower() != ".npy":
         raise ValueError(
             f"{name} is the path {str(path)!r}, but only .npy files are read. Load the "
             f"data and pass the array. {IMAGES}"

@@ -6,6 +6,10 @@ from pathlib import Path
 
 def as_path(path):
     """The path that a user has named, where "~" is the home folder."""
+    path = Path(path)
+    # On Windows "~name" would be a folder beside the user's own, even if there is none.
+    if os.name == "nt" and path.parts[:1] != ("~",):
+        return path
     return Path(os.path.expanduser(path))
 
 

@@ -1,6 +1,7 @@
 """Samples that lie in files: pictures in folders, arrays of numpy."""
 
 import os
+import stat
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,11 +15,13 @@ from skdepict._data.paths import as_path
 # Of the files that cannot be read, a message names so many.
 MAX_NAMED = 10
 MAX_FILE_BYTES = 2**30
+# What its file manager leaves in folders of pictures.
+OF_WINDOWS = {"thumbs.db", "desktop.ini"}
 
 
 def read_samples(path: str) -> Any:
     """Samples of an ``.npy`` file, as a memory map, or X of an ``.npz`` file."""
-    suffix = Path(path).suffix
+    suffix = Path(path).suffix.lower()
     if suffix not in (".npy", ".npz"):
         raise ValueError(f"{path} must be an .npz file with X, or an .npy file.")
     if suffix == ".npy":
@@ -123,14 +126,28 @@ def _files_in(folder: Path) -> list[str]:
 
     names = []
     for parent, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not _is_junction(Path(parent, name))
+        ]
         below = Path(parent).relative_to(folder)
         names += [
             (below / name).as_posix()
             for name in files
-            if not name.startswith(".") and _may_be_file(Path(parent, name))
+            if not name.startswith(".")
+            and name.lower() not in OF_WINDOWS
+            and _may_be_file(Path(parent, name))
         ]
     return sorted(names)
+
+
+def _is_junction(path: Path) -> bool:
+    """Whether a folder is a link of Windows that is no symbolic link."""
+    mount_point = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None)
+    return mount_point is not None and (
+        getattr(os.lstat(path), "st_reparse_tag", 0) == mount_point
+    )
 
 
 def _may_be_file(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """Fresh processes, what they cost, and the machine that they run on."""
 
+import math
 import os
 import platform
 import subprocess
@@ -34,8 +35,10 @@ def peak_memory_mib():
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
-        import resource
-
+        try:
+            import resource
+        except ImportError:  # on Windows
+            return math.nan
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / (1024**2 if sys.platform == "darwin" else 1024)
     # Not getrusage, which on Linux counts what the parent held at the fork.

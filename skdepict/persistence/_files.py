@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from skdepict._data.paths import as_path
 
 # More than 30,000 epochs write, and as Python objects 30 megabytes at most.
 MAX_VALUES = 300_000
+# For a second: virus scanners look at each new file.
+N_TRIES = 10
 STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
@@ -46,11 +49,26 @@ def replaced(path):
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         yield temporary
-        if path.exists():
+        if path.exists() and os.name != "nt":
             shutil.copymode(path, temporary)
-        temporary.replace(path)
+        _take_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _take_place(temporary, path):
+    """Replace a file; Windows refuses as long as a program has either of them open."""
+    for tries_left in reversed(range(N_TRIES if os.name == "nt" else 1)):
+        try:
+            temporary.replace(path)
+            return
+        except PermissionError as error:
+            if not tries_left:
+                raise PermissionError(
+                    f"{path} cannot be replaced: {error.strerror}. Close the programs "
+                    "that have it open, and look at the permissions of its folder."
+                ) from error
+            time.sleep(0.1)
 
 
 def write_whole(path, data):

@@ -52,6 +52,18 @@ def test_a_link_stays_one_and_permissions_stay(model, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [link.name, target.name]
 
 
+def test_a_file_that_cannot_be_replaced_stays(model, tmp_path, monkeypatch):
+    def refuse(path, target):
+        raise PermissionError(13, "it is open elsewhere")
+
+    model.save(tmp_path / "model.skdepict")
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(PermissionError, match="open elsewhere"):
+        model.save(tmp_path / "model.skdepict")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.skdepict"]
+    assert skdepict.load(tmp_path / "model.skdepict").n_clusters_ == 3
+
+
 def test_missing_folders_and_folders_are_named(model, tmp_path):
     for write in (model.save, model.export_onnx):
         path = tmp_path / "models" / "v1" / "model"

@@ -178,6 +178,7 @@ finally:
 """
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
 def test_ctrl_c_in_a_process_of_its_own():
     with subprocess.Popen(
         [sys.executable, "-u", "-c", INTERRUPTED_FIT],

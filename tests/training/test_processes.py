@@ -114,6 +114,7 @@ def test_what_one_process_cannot_do_ends_all(task, message, folder):
     assert message in run.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 def test_a_killed_process_ends_the_job(folder):
     run = start(2, "killed", folder)
     assert run.returncode != 0
@@ -136,6 +137,7 @@ def test_a_job_that_is_started_again_goes_on_from_its_checkpoint(folder):
     assert not list((folder / "checkpoints").iterdir())
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 def test_a_killed_process_is_an_error_in_the_others(folder):
     """Started by hand, where nothing watches over the processes."""
     with socket.socket() as free:
