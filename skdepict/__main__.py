@@ -313,6 +313,7 @@ def _check_folders(source, how, target):
         )
     if how == "link":
         trial = target.with_name(f".{CLUSTERS}-link")
+        trial.unlink(missing_ok=True)
         try:
             trial.symlink_to(source.resolve())
             trial.unlink()
