@@ -2,6 +2,9 @@
 
 from importlib.metadata import version as version_of
 
+from docutils import nodes
+from latex2mathml.converter import convert
+
 project = "skdepict"
 author = "The skdepict developers"
 copyright = author
@@ -12,7 +15,6 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
 ]
@@ -49,6 +51,24 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     # Seconds differ from machine to machine, and pages should not.
     "min_reported_time": 1e9,
+    "write_computation_times": False,
 }
 
 suppress_warnings = ["config.cache"]
+
+html_math_renderer = "mathml"
+
+
+def setup(app):
+    """Write equations as MathML, which needs no script from elsewhere."""
+    app.add_html_math_renderer("mathml", (write_math, None), (write_math, None))
+
+
+def write_math(translator, node):
+    """An equation of a text, or one by itself."""
+    display = "block" if isinstance(node, nodes.math_block) else "inline"
+    text = node.astext()
+    if "&" in text or "\\\\" in text:
+        text = rf"\begin{{aligned}}{text}\end{{aligned}}"
+    translator.body.append(convert(text, display=display))
+    raise nodes.SkipNode
