@@ -34,12 +34,13 @@ def make_server(model_file, port=0):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self):
-            length = int(self.headers.get("Content-Length", 0))
-            if length > MAX_BYTES:
+            length = self.headers.get("Content-Length", "")
+            if not length.isdecimal() or int(length) > MAX_BYTES:
                 self.close_connection = True
-                return self.answer(413, {"error": f"At most {MAX_BYTES} bytes."})
+                error = f"Content-Length must be at most {MAX_BYTES} bytes."
+                return self.answer(413, {"error": error})
             try:
-                body = io.BytesIO(self.rfile.read(length))
+                body = io.BytesIO(self.rfile.read(int(length)))
                 # Without pickle: a file of it could run any code.
                 images = np.load(body, allow_pickle=False).astype(np.float32)
                 labels, probabilities = session.run(

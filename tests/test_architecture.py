@@ -15,10 +15,24 @@ MAX_LINES_OF_FUNCTION = 50
 
 # What each room may import, beside itself and what everybody may.
 ROOMS = {
-    "report": {"_depict", "plotting", "persistence", "networks", "_data"},
-    "__main__": {"_depict", "persistence", "report", "_data"},
+    "report": {
+        "_depict",
+        "_typicality",
+        "plotting",
+        "persistence",
+        "networks",
+        "_data",
+    },
+    "__main__": {"_depict", "_typicality", "persistence", "report", "_data"},
     "benchmark": {"_depict", "_path_integral", "plotting", "persistence", "metrics"},
-    "_depict": {"_training", "_path_integral", "persistence", "networks", "_data"},
+    "_depict": {
+        "_typicality",
+        "_training",
+        "_path_integral",
+        "persistence",
+        "networks",
+        "_data",
+    },
     "plotting": {"_data"},
     "_training": {"_path_integral", "networks", "_data", "persistence._checkpoint"},
     "persistence": {"networks", "_data"},
@@ -30,11 +44,7 @@ ROOMS = {
     "_surroundings": set(),
     "_typicality": set(),
 }
-FOR_EVERYBODY = {
-    "",
-    "_surroundings",
-    "_typicality",
-}  # "" is skdepict itself, with its __version__
+FOR_EVERYBODY = {"", "_surroundings"}  # "" is skdepict itself, with its __version__
 
 
 def module_of(path):

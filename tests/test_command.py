@@ -158,16 +158,7 @@ def test_folders_that_cannot_hold_links_are_found_out_first(
 
     monkeypatch.setattr(__main__, "DEPICTClustering", None)
     monkeypatch.setattr(Path, "symlink_to", refuse)
-    said = fails(
-        capsys,
-        pictures,
-        "--out",
-        tmp_path / "out",
-        "--folders",
-        "link",
-        "--clusters",
-        3,
-    )
+    said = fails(capsys, pictures, "--out", tmp_path / "out", "--folders", "link")
     assert "cannot hold links: no rights. Use --folders copy" in said
 
 

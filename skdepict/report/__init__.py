@@ -76,7 +76,9 @@ def make_report(
         Names of clusters, which can be changed on the page and downloaded from there.
     max_points : int, default=3000
         Of more samples a random part is on the map of the embedding. Where all of a
-        cluster are, up to 10,000 are shown, in pictures that take 14 MB at most.
+        cluster are, up to 10,000 are shown (or `max_points`, if that is more), in
+        pictures that take 14 MB at most. More than browsers show in one image (16,384
+        at 64 pixels) have no pictures there.
     random_state : int, RandomState instance or None, default=0
         Draws that part, and seeds the map (t-SNE).
 

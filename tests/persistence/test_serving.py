@@ -59,10 +59,11 @@ def test_what_is_no_image_is_refused(service, few_digits, body):
     assert len(ask(port, few_digits[0][:3])["labels"]) == 3
 
 
-def test_too_much_is_refused_unread(service):
+@pytest.mark.parametrize("length", [str(2**40), "-1", "many"])
+def test_too_much_is_refused_unread(service, length):
     connection = HTTPConnection("127.0.0.1", service[1], timeout=60)
     connection.putrequest("POST", "/")
-    connection.putheader("Content-Length", str(2**40))
+    connection.putheader("Content-Length", length)
     connection.endheaders()
     assert connection.getresponse().status == 413
     connection.close()
