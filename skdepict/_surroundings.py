@@ -7,6 +7,7 @@ do without.
 
 import os
 import sys
+import threading
 import warnings
 from contextlib import ExitStack, contextmanager
 
@@ -52,7 +53,38 @@ def own_surroundings(device):
             stack.enter_context(torch.device("cpu"))
         if device.type == "cuda":
             stack.enter_context(torch.cuda.device(device))
+            stack.enter_context(repeatable_convolutions)
         yield
+
+
+class RepeatableConvolutions:
+    """A context in which convolutions on CUDA give the same result each time.
+
+    The flag is of the whole process: of calls beside each other the first one sets it,
+    and the last one gives it back.
+    """
+
+    def __init__(self):
+        self._lock, self._n_calls, self._before = threading.Lock(), 0, False
+
+    def __enter__(self):
+        from torch.backends import cudnn
+
+        with self._lock:
+            if self._n_calls == 0:
+                self._before, cudnn.deterministic = cudnn.deterministic, True
+            self._n_calls += 1
+
+    def __exit__(self, *error):
+        from torch.backends import cudnn
+
+        with self._lock:
+            self._n_calls -= 1
+            if self._n_calls == 0:
+                cudnn.deterministic = self._before
+
+
+repeatable_convolutions = RepeatableConvolutions()
 
 
 def module_generators(device):

@@ -32,6 +32,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     threadpool_limits(1)
     torch.set_num_threads(1)
 
+# Predictions on a GPU as exact as on a processor: by torch's default, convolutions are
+# in TF32 there.
+torch.backends.cudnn.allow_tf32 = False
+
 DATA_DIR = Path(
     os.environ.get("SKDEPICT_DATA_DIR", Path(__file__).parents[2] / "shared" / "data")
 )

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import joblib
 import numpy as np
@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import skdepict
 from skdepict import PathIntegralClustering, WhitenedComponents, metrics
+from skdepict._surroundings import repeatable_convolutions
 from skdepict.report import make_report
 
 from . import conftest
@@ -413,3 +414,23 @@ def test_threads_do_not_keep_cores_busy_by_waiting(asked, count):
         check=True,
     )
     assert f"GOMP_SPINCOUNT = '{count}'" in result.stderr
+
+
+def test_convolutions_are_repeatable_until_the_last_of_calls_ends():
+    cudnn = torch.backends.cudnn
+    with changed(lambda: cudnn.deterministic, set_deterministic, False):
+        first, second = ExitStack(), ExitStack()
+        first.enter_context(repeatable_convolutions)
+        second.enter_context(repeatable_convolutions)
+        first.close()
+        assert cudnn.deterministic
+        second.close()
+        assert not cudnn.deterministic
+        set_deterministic(True)
+        with pytest.raises(KeyError), repeatable_convolutions:
+            raise KeyError
+        assert cudnn.deterministic
+
+
+def set_deterministic(value):
+    torch.backends.cudnn.deterministic = value

@@ -7,6 +7,7 @@ the next one is launched. Captured once, they are launched as one.
 import os
 import sys
 import threading
+from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -58,12 +59,22 @@ class CudaGraphs:
 
     def run(self, function):
         """Call a function where it is to be captured, and return what it does."""
+        with self._in_stream():
+            return function()
+
+    @contextmanager
+    def _in_stream(self):
+        """Launch kernels after those before, and before those after, the context.
+
+        A capture launches some, too: where a generator is, and in deterministic mode
+        values for all memory that is new.
+        """
         current = torch.cuda.current_stream(self._stream.device)
         with _one_at_a_time:
             self._stream.wait_stream(current)
             try:
                 with torch.cuda.stream(self._stream):
-                    return function()
+                    yield
             finally:
                 current.wait_stream(self._stream)
 
@@ -79,7 +90,7 @@ class CudaGraphs:
         """
         graph = torch.cuda.CUDAGraph()
         before = self._generator.get_state()
-        with _one_at_a_time, torch.cuda.stream(self._stream):
+        with self._in_stream():
             try:
                 # On the device of the stream, which the current one need not be.
                 graph.register_generator_state(self._generator)

@@ -11,6 +11,7 @@ import torch
 from skdepict._training.average import WeightAverage
 from skdepict._training.joins import JoinedGroups, check_joined
 from skdepict._training.streams import stream_seed
+from skdepict.networks._inference import double_precision_device
 
 logger = logging.getLogger("skdepict")
 
@@ -230,6 +231,8 @@ class Progress:
                 raise ValueError(f"prior of shape {tuple(prior.shape)}")
         if len(self.prior) > self._settings.n_samples:
             raise ValueError(f"prior of {len(self.prior)} groups")
+        device = double_precision_device(self._model.assignment.weight.device)
+        self.prior, self.guess = self.prior.to(device), self.guess.to(device)
         if len(self.prior):
             self._model.resize(len(self.prior))
 

@@ -164,7 +164,8 @@ class GradientDescent:
         peak = self._settings.learning_rate
         if self._graphs is not None:
             # A graph reads it where it is.
-            peak = torch.tensor(peak, device=self._samples.device)
+            device = self._samples.device
+            peak = torch.tensor(peak, dtype=torch.float32, device=device)
         return Adam(self._model.parameters(), peak)
 
     def steps(self, optimizer, average=None, targets=None, members=None):

@@ -140,7 +140,7 @@ def test_own_module_is_trained_as_a_copy_and_repeats_its_result(blobs):
     assert first.shape == (200, 5)
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
-    trained = model.network_.autoencoder
+    trained = model.network_.autoencoder.cpu()
     assert not torch.equal(trained.down.weight, network.down.weight)
 
 

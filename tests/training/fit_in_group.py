@@ -99,7 +99,8 @@ def main():
         callbacks.append(InEpoch(1, die))
 
     model = quick(10, **parameters).set_callbacks(*callbacks).fit(X)
-    state = {name: value.numpy() for name, value in model.network_.state_dict().items()}
+    state = model.network_.state_dict()
+    state = {name: value.numpy(force=True) for name, value in state.items()}
     np.savez(
         f"{folder}/{task}_{os.environ.get('WORLD_SIZE', 1)}_{rank}.npz",
         labels_of_the_fit=model.labels_,

@@ -97,6 +97,20 @@ def test_replayed_steps_are_those_that_are_taken_one_by_one(case, use, few_digit
     assert graphs.n_replayed == n_steps - graphs.n_direct
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_the_default_dtype_is_not_that_of_the_learning_rate(dtype, use, few_digits):
+    images, y = few_digits
+    use(PlayedGraphs)
+    expected = quick(10, init=y).fit(images)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        model = quick(10, init=y).fit(images)
+    finally:
+        torch.set_default_dtype(before)
+    assert_same_fit(model, expected)
+
+
 def test_batches_of_two_sizes_have_a_graph_each(use, few_digits):
     images, y = (array[:299] for array in few_digits)
     parameters = {"init": y, "batch_size": BATCH_SIZE, "max_iter": 5}

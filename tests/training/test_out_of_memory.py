@@ -68,7 +68,9 @@ def test_predictions_are_the_same_in_smaller_batches(error, monkeypatch, fitted)
         found = fitted.transform(X)
     # Of 1,024, and 512, 256 and 128.
     assert len(seen) == 4
-    np.testing.assert_array_equal(found, expected)
+    # A GPU adds up products of other heights in another order.
+    atol = 1e-5 if torch.cuda.is_available() else 0
+    np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
 
 
 def test_a_device_without_room_for_one_sample_is_an_error(blobs):

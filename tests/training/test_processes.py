@@ -16,8 +16,13 @@ from skdepict._training.processes import Processes
 from skdepict.metrics import clustering_accuracy
 
 SCRIPT = Path(__file__).with_name("fit_in_group.py")
-# The script finds the tests, and nobody waits for threads.
-IN_THE_GROUP = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[2])}
+# The script finds the tests, nobody waits for threads, and no two of a group would have
+# one GPU, which NCCL refuses.
+IN_THE_GROUP = {
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": os.pathsep.join([str(SCRIPT.parents[2]), *sys.path]),
+    "CUDA_VISIBLE_DEVICES": "",
+}
 # Processes that are started again must not meet the addresses of those before in the
 # store of torchrun (pytorch/pytorch#135712).
 RESTARTABLE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}

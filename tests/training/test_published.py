@@ -106,7 +106,7 @@ def test_best_weights_are_restored(monkeypatch, few_digits):
         return made[0]
 
     monkeypatch.setattr(loop, "HeldOut", made_held_out)
-    model = DEPICTClustering.as_published(10, init=y, random_state=0)
+    model = DEPICTClustering.as_published(10, init=y, random_state=0, device="cpu")
     model.set_params(fit_epochs=0, max_iter=0, pretrain_epochs=20, learning_rate=2e-2)
     model.fit(images)
     values = [record["held_out"] for record in model.history_]
@@ -116,8 +116,8 @@ def test_best_weights_are_restored(monkeypatch, few_digits):
 
 def test_a_tenth_is_held_out_and_judged_without_noise(few_digits):
     images, y = few_digits
-    model = DEPICTClustering(10, init=y, fit_epochs=2, max_iter=0).fit(images)
-    samples = samples_of(model, images)
+    model = DEPICTClustering(10, init=y, fit_epochs=2, max_iter=0, device="cpu")
+    samples = samples_of(model.fit(images), images)
     settings = settings_of(300, 10, algorithm="program")
     found = HeldOut(model.network_, samples, settings, Processes(samples.device))
     places = np.setdiff1d(np.arange(300), found.taught)
