@@ -64,10 +64,10 @@ class CudaGraphs:
 
     @contextmanager
     def _in_stream(self):
-        """Launch kernels after those before, and before those after, the context.
+        """Launch kernels between those before and those after the context.
 
-        A capture launches some, too: where a generator is, and in deterministic mode
-        values for all memory that is new.
+        A capture launches some, too: they set the state of generators, and fill new
+        memory where the user wants it deterministic.
         """
         current = torch.cuda.current_stream(self._stream.device)
         with _one_at_a_time:
