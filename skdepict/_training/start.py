@@ -23,7 +23,7 @@ from skdepict._training.streams import stream_seed
 FINE_WHITENING = 0.3
 # Clusters of images are apart where a step of the walk tells this share of the
 # information on which of them a sample is in.
-APART = 0.95
+UNMIXED = 0.95
 # What clusterers call the number of clusters.
 NAMES_OF_NUMBER = {"n_clusters", "n_components"}
 # How many samples the sizes count that starting labels had, for one in training.
@@ -174,7 +174,7 @@ def starting_labels(settings, rows, embedding, graphs):
             return start
         if settings.by_path_integral and settings.distorts:
             labels, agreement = least_mixed_labels(merged, n_clusters)
-            if agreement >= APART:
+            if agreement >= UNMIXED:
                 return with_prior(order_by_prior(labels, expected), None, n_clusters)
     return Start(label(n_fine), uniform(n_fine), final=False)
 

@@ -30,7 +30,12 @@ from skdepict._training.graphs import (
 from skdepict._training.joins import score
 from skdepict._training.objectives import size_divergence, sizes_of
 from skdepict._training.settings import Settings
-from skdepict._training.start import APART, order_by_prior, starting_labels, with_prior
+from skdepict._training.start import (
+    UNMIXED,
+    order_by_prior,
+    starting_labels,
+    with_prior,
+)
 from tests.conftest import quick
 
 
@@ -259,7 +264,7 @@ def test_images_that_lie_apart_are_started_from_as_they_are():
     graphs = merged_graphs(X, torch.device("cpu"))
     labels, agreement = least_mixed_labels(graphs, len(sizes))
     assert adjusted_rand_score(y, labels) == 1
-    assert agreement > APART
+    assert agreement > UNMIXED
     mixed = np.random.default_rng(0).permutation(labels)
     frequencies = graphs[0.3].step_frequencies(mixed)
     assert score(frequencies, len(X))[0] < 0.5
