@@ -23,6 +23,12 @@ from .conftest import quick
 
 ROOT = Path(__file__).parents[1]
 STUDIES = sorted((ROOT / "docs" / "results").glob("*.py"))
+# DEPICTClustering takes longer, and has tests of its own.
+QUICK_METHODS = [
+    name
+    for name in available(METHODS, is_installed=lambda name: False)
+    if not name.startswith("depict")
+]
 
 
 @pytest.fixture
@@ -237,10 +243,8 @@ def test_peers_that_are_not_installed_are_left_out():
 
 
 @pytest.mark.filterwarnings("ignore:Graph is not fully connected")
-@pytest.mark.parametrize("name", available(METHODS, is_installed=lambda name: False))
+@pytest.mark.parametrize("name", QUICK_METHODS)
 def test_methods_give_a_label_to_each_sample(name, few_digits):
-    if name.startswith("depict"):
-        pytest.skip("takes longer; has tests of its own")
     rows = few_digits[0].reshape(300, 64)
     model = METHODS[name](rows.shape, 10, 0)
     assert model.fit_predict(rows).shape == (300,)

@@ -7,6 +7,9 @@ import numpy as np
 
 from skdepict.benchmark.study import COSTS, ORIGIN, UNEVEN, UNJUDGED
 
+# Data sets beside each other in a figure.
+PANELS_OF_ROW = 3
+
 
 def write_table(table, description, output):
     """Print a table, and write it to OUTPUT.md below a line on what was run where."""
@@ -78,10 +81,18 @@ def draw_study(rows, path):
 
     groups = _by_set_and_method(rows)
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    size = (2.2 * len(groups) + 1.6, 0.25 * len(methods) + 0.85)
+    n_columns = min(PANELS_OF_ROW, len(groups))
+    n_rows = -(-len(groups) // n_columns)
+    size = (2.9 * n_columns + 1.6, n_rows * (0.25 * len(methods) + 0.85))
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(1, len(groups), sharex=True, sharey=True, squeeze=False)
-    for ax, (set_name, of_set) in zip(panels[0], groups.items(), strict=True):
+    panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
+    for ax in panels.flat[len(groups) :]:
+        ax.set_visible(False)
+    # None is below these.
+    for ax in panels.flat[: len(groups)][-n_columns:]:
+        ax.tick_params(labelbottom=True)
+        ax.set_xlabel("ACC")
+    for ax, (set_name, of_set) in zip(panels.flat, groups.items(), strict=False):
         for method, chosen in of_set.items():
             values = [float(row["accuracy"]) for row in chosen if row["accuracy"]]
             if not values:
@@ -94,7 +105,6 @@ def draw_study(rows, path):
             ax.plot(values, [height] * len(values), "o", color=color, ms=3.5, mew=0)
             ax.text(0.02, height, f"{mean:.3f}", va="center", fontsize=8)
         ax.set_title(set_name, fontsize=10)
-        ax.set_xlabel("ACC")
     ax.set_xlim(0, 1.02)
     ax.set_yticks(range(len(methods)), methods)
     ax.set_ylim(len(methods) - 0.5, -0.5)

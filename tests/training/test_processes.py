@@ -20,7 +20,9 @@ SCRIPT = Path(__file__).with_name("fit_in_group.py")
 # one GPU, which NCCL refuses.
 IN_THE_GROUP = {
     "OMP_NUM_THREADS": "1",
-    "PYTHONPATH": os.pathsep.join([str(SCRIPT.parents[2]), *sys.path]),
+    "PYTHONPATH": os.pathsep.join(
+        filter(None, [str(SCRIPT.parents[2]), os.environ.get("PYTHONPATH")])
+    ),
     "CUDA_VISIBLE_DEVICES": "",
 }
 # Processes that are started again must not meet the addresses of those before in the
