@@ -284,10 +284,13 @@ class DEPICTClustering(
         What joins say of the number of clusters, ready for :class:`pandas.DataFrame`:
         "n_clusters", from 2 to the number of groups; the "agreement" of two views of a
         sample, as in `linkage_`, on its cluster (their mutual information over the
-        entropy of the clusters); and the "least_agreement", on which of the two least
-        distinct clusters it is in; each for what is left when the groups that are
-        confused most are joined. n_clusters="auto" takes the number up to which the
-        odds of the latter are at least 0.37 of those of the former.
+        entropy of the clusters); the "least_agreement", on which of the two least
+        distinct clusters it is in; and the "modularity", by how much more often two
+        views are in one cluster than views of different samples; each for what is left
+        when the groups that are confused most are joined. n_clusters="auto" takes the
+        number up to which the odds of the least agreement are at least 0.37 of those of
+        the agreement, but where views are neighbours no more than the number of the
+        highest modularity.
 
     cluster_centers_ : ndarray of shape (n_clusters, embedding_dim)
         The mean embedding of each cluster; NaN for a cluster that has no samples.
@@ -1101,11 +1104,12 @@ def fitted_so_far(training):
 
 def evidence(numbers):
     """What joins say of each number of clusters, by names."""
-    n_clusters, agreement, least = numbers.T
+    n_clusters, agreement, least, modularity = numbers.T
     return {
         "n_clusters": n_clusters.astype(np.intp),
         "agreement": agreement,
         "least_agreement": least,
+        "modularity": modularity,
     }
 
 

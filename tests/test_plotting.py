@@ -199,11 +199,12 @@ def test_sizes_are_drawn_against_the_prior(fitted):
 def test_numbers_of_clusters_are_drawn_with_what_speaks_for_them(few_digits):
     model = quick("auto").fit(few_digits[0])
     display = drawn(ClusterNumberDisplay.from_estimator(model))
-    of_all, of_least, chosen = display.ax_.lines
+    of_all, of_least, modularity, chosen = display.ax_.lines
     evidence = model.number_evidence_
     np.testing.assert_array_equal(of_all.get_xdata(), evidence["n_clusters"])
     np.testing.assert_array_equal(of_all.get_ydata(), evidence["agreement"])
     np.testing.assert_array_equal(of_least.get_ydata(), evidence["least_agreement"])
+    np.testing.assert_array_equal(modularity.get_ydata(), evidence["modularity"])
     assert set(chosen.get_xdata()) == {model.n_clusters_}
 
 

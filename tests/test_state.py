@@ -257,7 +257,7 @@ def test_the_number_of_threads_changes_nothing(digits):
     try:
         for number in (1, 2, 3):
             torch.set_num_threads(number)
-            model = DEPICTClustering(10, random_state=0, max_iter=20)
+            model = DEPICTClustering(10, random_state=0, fit_epochs=20, max_iter=20)
             models.append(model.fit(digits[0]))
     finally:
         torch.set_num_threads(n_threads)

@@ -45,9 +45,10 @@ class Joins:
         I(view 1; view 2) of the two that are joined over the entropy of which of the
         two it is: 1 if no view of either is in the other, 0 if views are in one or the
         other by chance.
-    numbers : ndarray of shape (n_groups - 1, 3)
-        For 2 to n_groups clusters: the number, the agreement of all of them, and that
-        of the two among which it is least.
+    numbers : ndarray of shape (n_groups - 1, 4)
+        For 2 to n_groups clusters: the number, the agreement of all of them, that of
+        the two among which it is least, and the modularity: by how much more often two
+        views are in one cluster than two views of different samples.
     scores : ndarray of shape (n_groups - 1,)
         What `score` says of these partitions.
     """
@@ -109,7 +110,8 @@ def join_groups(frequencies, power, n_samples, within=None):
         np.fill_diagonal(cost, np.inf)
         np.fill_diagonal(agreement, np.inf)
         of_all, score_of_all = score(joint, n_samples)
-        numbers.append((len(joint), of_all, agreement.min()))
+        modularity = np.trace(joint) - np.square(joint.sum(axis=1)).sum()
+        numbers.append((len(joint), of_all, agreement.min(), modularity))
         scores.append(score_of_all)
         if within is not None and len(np.unique(within)) < len(within):
             cost[within[:, None] != within] = np.inf
@@ -120,8 +122,8 @@ def join_groups(frequencies, power, n_samples, within=None):
         nodes[a] = n_groups + len(children) - 1
         nodes = np.delete(nodes, b)
         within = None if within is None else np.delete(within, b)
-    found = np.array(numbers[::-1]).reshape(-1, 3)
-    found[:, 1:] = found[:, 1:].clip(*CERTAIN)
+    found = np.array(numbers[::-1]).reshape(-1, 4)
+    found[:, 1:3] = found[:, 1:3].clip(*CERTAIN)
     return Joins(
         np.array(children, dtype=np.intp).reshape(-1, 2),
         np.clip(agreements, 0.0, 1.0),
@@ -216,22 +218,32 @@ def score(joint, n_samples):
     )
 
 
-def number_of_clusters(numbers):
+def number_of_clusters(numbers, of_neighbors=False):
     """The number of clusters up to which all are distinct.
+
+    Of classes that overlap, each part is as distinct as the whole. Neighbours then say
+    at which number there are the most of them in one cluster, beyond chance: the
+    modularity of Newman and Girvan (Physical Review E 69, 2004), of the graph of
+    neighbours.
 
     Parameters
     ----------
-    numbers : ndarray of shape (n_numbers, 3)
+    numbers : ndarray of shape (n_numbers, 4)
         Of joins of what is confused most; see `Joins`.
+    of_neighbors : bool, default=False
+        Whether the two views of a sample are it and its neighbour.
 
     Returns
     -------
     n_clusters : int
         2 if there is no evidence for more.
     """
-    _, agreement, least = logit(numbers).T
+    agreement, least = logit(numbers[:, 1:3]).T
     distinct = least - agreement >= np.log(LEAST_ODDS)
-    return 1 + max(1, int(np.argmin(np.append(distinct, False))))
+    n_distinct = 1 + max(1, int(np.argmin(np.append(distinct, False))))
+    if not of_neighbors:
+        return n_distinct
+    return min(n_distinct, int(numbers[numbers[:, 3].argmax(), 0]))
 
 
 class JoinedGroups(NamedTuple):
@@ -246,7 +258,7 @@ class JoinedGroups(NamedTuple):
     clusters : ndarray of shape (n_groups,)
         The cluster of each group, as it was chosen; 0 is the largest. If nothing was
         joined, each keeps its name.
-    numbers : ndarray of shape (n_numbers, 3)
+    numbers : ndarray of shape (n_numbers, 4)
         Of joins of what is confused most; see `Joins`.
     """
 
@@ -294,14 +306,21 @@ def are_apart(numbers, n_clusters):
 
     Parameters
     ----------
-    numbers : ndarray of shape (n_numbers, 3)
+    numbers : ndarray of shape (n_numbers, 4)
         Of joins of what is confused most; see `Joins`.
     n_clusters : int
     """
     return n_clusters < 2 or numbers[n_clusters - 2, 1] >= APART
 
 
-def join(frequencies, groups, n_clusters=None, proposals=None, nearby=None):
+def join(
+    frequencies,
+    groups,
+    n_clusters=None,
+    proposals=None,
+    nearby=None,
+    of_neighbors=False,
+):
     """Join groups to clusters.
 
     Parameters
@@ -319,6 +338,8 @@ def join(frequencies, groups, n_clusters=None, proposals=None, nearby=None):
     nearby : ndarray of shape (n_groups, n_groups), default=None
         J of samples and what is near them, which counts as much as `frequencies` for
         which groups are joined, but not for the number.
+    of_neighbors : bool, default=False
+        Whether `frequencies` are those of samples and their neighbours.
 
     Returns
     -------
@@ -329,7 +350,7 @@ def join(frequencies, groups, n_clusters=None, proposals=None, nearby=None):
     joins = most_confused = join_groups(frequencies, POWERS[-1], n_samples)
     numbers = most_confused.numbers
     if n_clusters is None:
-        n_clusters = number_of_clusters(numbers)
+        n_clusters = number_of_clusters(numbers, of_neighbors)
     if nearby is not None:
         frequencies = (frequencies + nearby) / 2
         joins = most_confused = join_groups(frequencies, POWERS[-1], n_samples)
@@ -372,6 +393,6 @@ def check_joined(joined, n_samples):
         or np.any(joined.children >= made[:, None])
         or joined.agreements.shape != (n_groups - 1,)
         or joined.numbers.ndim != 2
-        or joined.numbers.shape[1] != 3
+        or joined.numbers.shape[1] != 4
     ):
         raise ValueError("these are no joins of groups")

@@ -209,7 +209,8 @@ def joined_groups(
     n_clusters : int
     """
     probabilities = assign_all(model, samples)
-    if isinstance(views, Neighbors):
+    of_neighbors = isinstance(views, Neighbors)
+    if of_neighbors:
         everyones = processes.everyones(probabilities)
         frequencies = views.joint_frequencies(probabilities, everyones)
     else:
@@ -220,6 +221,6 @@ def joined_groups(
 
     def joined():
         near = None if nearby is None else nearby()
-        return join(frequencies, groups, n_clusters, proposals, near)
+        return join(frequencies, groups, n_clusters, proposals, near, of_neighbors)
 
     return processes.from_first(joined)

@@ -29,6 +29,9 @@ class ClusterNumberDisplay:
         How much they agree on which of the two least distinct clusters it is in.
     chosen : int
         The number of clusters of the model.
+    modularity : ndarray of shape (n_numbers,), default=None
+        By how much more often two views of a sample are in one cluster than views of
+        different samples.
 
     Attributes
     ----------
@@ -42,11 +45,13 @@ class ClusterNumberDisplay:
         agreement: NDArray[np.float64],
         least_agreement: NDArray[np.float64],
         chosen: int,
+        modularity: NDArray[np.float64] | None = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.agreement = agreement
         self.least_agreement = least_agreement
         self.chosen = chosen
+        self.modularity = modularity
 
     @classmethod
     def from_estimator(
@@ -71,7 +76,7 @@ class ClusterNumberDisplay:
         return cls(**evidence, chosen=estimator.n_clusters_).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw both agreements over the number of clusters.
+        """Draw the agreements, and the modularity, over the number of clusters.
 
         Parameters
         ----------
@@ -93,6 +98,16 @@ class ClusterNumberDisplay:
             markersize=4,
             label="the two least distinct",
         )
+        if self.modularity is not None:
+            highest = self.modularity.argmax() if len(self.modularity) else None
+            ax.plot(
+                self.n_clusters,
+                self.modularity,
+                color="tab:orange",
+                marker="^",
+                markevery=[] if highest is None else [highest],
+                label="modularity, and its highest",
+            )
         ax.axvline(self.chosen, color="black", lw=0.8, ls="--", label="this model")
         ax.legend(frameon=False)
         ax.set(xlabel="clusters", ylabel="agreement of two views")

@@ -393,7 +393,7 @@ def test_signals_at_random_moments(sent, tmp_path, n_of):
     seconds = time.perf_counter() - begun
     labels, folder = tmp_path / "labels.npy", tmp_path / "checkpoints"
     generator = np.random.default_rng(0)
-    for _ in range(n_of(4, 30)):
+    for _ in range(n_of(3, 30)):
         process = start(folder, labels)
         time.sleep(generator.uniform(0, seconds / 2))
         process.send_signal(signal.Signals[sent])

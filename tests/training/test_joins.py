@@ -93,17 +93,21 @@ def test_joins_are_those_that_lose_least(seed, n_groups, power):
         found = clusters_of(joins.children, n_clusters)
         assert adjusted_rand_score(expected, found) == 1.0
         if n_clusters > 1:
-            judged = score(coarse(joint, expected), 1000)
-            number, agreement, _ = joins.numbers[n_clusters - 2]
+            left = coarse(joint, expected)
+            number, agreement, _, modularity = joins.numbers[n_clusters - 2]
             assert number == n_clusters
-            assert (agreement, joins.scores[n_clusters - 2]) == pytest.approx(judged)
+            assert (agreement, joins.scores[n_clusters - 2]) == pytest.approx(
+                score(left, 1000)
+            )
+            by_chance = np.outer(left.sum(axis=0), left.sum(axis=1))
+            assert modularity == pytest.approx(np.trace(left - by_chance))
 
 
 @given(seed=st.integers(0, 10_000), n_groups=st.integers(2, 8))
 def test_agreement_is_information_over_entropy(seed, n_groups):
     joint = random_joint(seed, n_groups)
     joins = join_groups(joint, 1.0, 1000)
-    _, agreement, least_agreement = joins.numbers[-1]
+    _, agreement, least_agreement, _ = joins.numbers[-1]
     sizes = joint.sum(axis=1)
     entropy = -(sizes * np.log(sizes)).sum()
     assert agreement == pytest.approx(information(joint) / entropy)
@@ -114,7 +118,7 @@ def test_agreement_is_information_over_entropy(seed, n_groups):
 def test_views_that_never_differ_agree_and_those_of_chance_do_not():
     shares = np.array([0.5, 0.3, 0.2])
     for joint, expected in ((np.diag(shares), 1.0), (np.outer(shares, shares), 0.0)):
-        _, *agreements = join_groups(joint, 1.0, 100).numbers[-1]
+        _, *agreements, _ = join_groups(joint, 1.0, 100).numbers[-1]
         assert agreements == pytest.approx([expected, expected], abs=1e-9)
 
 
@@ -233,7 +237,7 @@ def test_what_is_near_tells_which_groups_are_joined_but_not_how_many_are_left():
 def test_clusters_are_distinct_up_to_where_the_odds_fall():
     def number_of(*pairs):
         return number_of_clusters(
-            np.array([(n, *pair) for n, pair in enumerate(pairs, 2)])
+            np.array([(n, *pair, 0.5) for n, pair in enumerate(pairs, 2)])
         )
 
     # Odds of 4 to 1, and 0.37 of them.
@@ -244,6 +248,20 @@ def test_clusters_are_distinct_up_to_where_the_odds_fall():
     # What comes later is no reason to split.
     assert number_of(distinct, one, distinct) == 2
     assert number_of(one, one) == 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_parts_of_classes_that_overlap_are_counted_by_neighbors_alone(seed):
+    """Each part of a class is as distinct from the others as classes are."""
+    joint, owners, shares = planted(np.ones(5), 6, within=0.2, between=0.4, seed=seed)
+    groups = np.repeat(np.arange(30), np.ceil(300 * shares).astype(int))
+    assert join(joint, groups)[1] == 30
+    joined, n_clusters = join(joint, groups, of_neighbors=True)
+    assert n_clusters == 5
+    assert adjusted_rand_score(owners, joined.clusters) == 1.0
+    # Where the two least distinct clusters are one before, modularity says nothing.
+    parts, _, _ = planted(np.ones(2), 3, within=0.9, seed=seed)
+    assert join(parts, np.arange(6).repeat(50), of_neighbors=True)[1] == 2
 
 
 def test_arrays_that_are_no_joins_are_refused():
