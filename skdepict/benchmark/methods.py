@@ -182,12 +182,14 @@ METHODS: dict[str, Callable] = {
 TABLE_METHODS = {
     "kmeans": METHODS["kmeans"],
     "kmeans-unit": make_kmeans_on_unit_vectors,
-} | {
-    name: METHODS[name]
-    for name in (
-        *("gmm", "spectral", "umap-gmm", "umap-hdbscan", "evoc", "path-integral"),
-        "depict",
-    )
+    **{
+        name: METHODS[name]
+        for name in (
+            *("gmm", "spectral", "umap-gmm", "umap-hdbscan", "evoc", "path-integral"),
+            "depict",
+        )
+    },
+    "depict-auto": make_auto,
 }
 # The ceiling where classes are of unequal size.
 TOLD = "depict-told"
