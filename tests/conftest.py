@@ -87,6 +87,13 @@ def blobs():
 
 
 @pytest.fixture(scope="session")
+def many_blobs():
+    """Forty blobs of 60 to 20 samples, and their labels."""
+    sizes = np.geomspace(60, 20, 40).round().astype(int)
+    return make_blobs(sizes, n_features=10, random_state=0)
+
+
+@pytest.fixture(scope="session")
 def fitted(few_digits):
     """A briefly trained model of 300 digits; tests must not change it."""
     return quick(10).fit(few_digits[0])

@@ -268,6 +268,11 @@ class JoinedGroups(NamedTuple):
     clusters: np.ndarray
     numbers: np.ndarray
 
+    def labels(self, members=None):
+        """The cluster of each sample, or of members."""
+        labels = self.clusters[self.groups]
+        return labels if members is None else labels[members]
+
     def linkage(self):
         """The joins in the form of :func:`scipy.cluster.hierarchy.linkage`.
 

@@ -163,7 +163,7 @@ class Training:
             for record in self._epochs(events, settings.pretrain_epochs, None, others):
                 self._held_out.judge(record, progress)
             progress.go_back_to_lowest()
-            self._start_round(self._processes.from_first(self._starting_labels))
+            self._start_round(self._first_start(settings))
 
         while progress.phase != "done":
             # Phase 2: the network and the softmax layer learn the starting labels.
@@ -280,10 +280,9 @@ class Training:
         rate = self._settings.learning_rate * share
         self.progress.optimizer.set_learning_rate(rate)
 
-    def _starting_labels(self):
-        return starting_labels(
-            self._settings, self._labelled.rows, self._embedding, self._graphs
-        )
+    def _first_start(self, settings):
+        of_data = settings, self._labelled.rows, self._embedding, self._graphs
+        return self._processes.from_first(lambda: starting_labels(*of_data))
 
     def _graphs(self):
         if self._merged is None:
@@ -347,12 +346,14 @@ class Training:
         return partitions_by_graphs(self._graphs(), groups, n_groups, n_clusters)
 
     def _joined_start(self):
-        overlap = self._join_groups()
-        joined, members = self.progress.joined, self._settings.members
-        labels = joined.clusters[joined.groups]
-        if members is not None:
-            labels = labels[members]
-        n_groups = int(joined.clusters.max()) + 1
+        overlap, progress = self._join_groups(), self.progress
+        found = progress.n_clusters, len(progress.prior), overlap
+        finer = self._settings.with_finer_groups(*found, progress.round)
+        if finer is not None:
+            progress.n_clusters = 0
+            return self._first_start(finer)
+        labels = progress.joined.labels(self._settings.members)
+        n_groups = int(progress.joined.clusters.max()) + 1
         # Of clusters that overlap, one that is estimated lets the large ones grow.
         prior = uniform(n_groups) if overlap else None
         return with_prior(labels, prior, n_groups)

@@ -1,7 +1,7 @@
 """What training is asked to do: defaults that depend on the data, and their checks."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,9 @@ MIN_FINE_GROUP = 10
 # Of images more, so that rare kinds have groups of their own: distorted views tell
 # what belongs together.
 FINER_IMAGES = 2
+# Where there are fewer groups than these to a cluster, there may be more clusters than
+# groups: they are looked for among finer ones.
+MIN_FINE_PER_CLUSTER = 2
 # Large data take no more steps than these, but enough epochs to renew Q.
 MAX_JOINT_STEPS = 12_000
 MIN_JOINT_EPOCHS = 4
@@ -157,8 +160,7 @@ class Settings:
         batch_size = derived["batch_size"]
         if found["prior"] is None and (parameters["max_rounds"] > 1 or not n_clusters):
             n_labelled = n_samples if members is None else len(members)
-            fineness = FINER_IMAGES if is_distorted else 1
-            derived["n_fine"] = n_fine_groups(n_labelled, n_clusters, fineness)
+            derived["n_fine"] = n_fine_groups(n_labelled, n_clusters, is_distorted)
         if given["max_iter"] is None:
             n_batches = math.ceil(n_samples / batch_size)
             derived["max_iter"] = max(
@@ -185,6 +187,33 @@ class Settings:
         """The samples that get starting labels."""
         return self.n_samples if self.members is None else len(self.members)
 
+    def with_finer_groups(self, n_clusters, n_groups, overlap, number):
+        """Settings that look for finer groups, if there were too few to find clusters.
+
+        Parameters
+        ----------
+        n_clusters, n_groups : int
+            How many clusters were found in how many groups.
+        overlap : bool
+            Whether neighbours say that clusters overlap. Then parts of clusters are as
+            distinct as clusters, and there are more of these than groups only if no
+            join makes the modularity higher.
+        number : int
+            Of the round that has ended.
+
+        Returns
+        -------
+        settings : Settings or None
+            None if the number was told, if the groups were fine enough or cannot be
+            finer, or if no round would be left for the clusters.
+        """
+        if self.n_clusters is not None or number + 2 > self.max_rounds:
+            return None
+        n_fine = n_fine_groups(self.n_labelled, n_clusters, self.distorts)
+        needed = n_clusters + 1 if overlap else MIN_FINE_PER_CLUSTER * n_clusters
+        is_fine = needed <= n_groups or n_fine <= n_groups
+        return None if is_fine else replace(self, n_fine=n_fine)
+
     def epochs_of_labels(self, n_groups):
         """How many epochs the network learns the starting labels of so many groups."""
         if self.fit_epochs is not None:
@@ -194,8 +223,9 @@ class Settings:
         return max(MIN_FIT_EPOCHS, math.ceil(n_steps / n_batches))
 
 
-def n_fine_groups(n_samples, n_clusters, fineness=1):
+def n_fine_groups(n_samples, n_clusters, of_images=False):
     """How many groups clusters are joined of; 0 if there are too few samples for it."""
+    fineness = FINER_IMAGES if of_images else 1
     wanted = fineness * max(MIN_FINE, FINE_PER_CLUSTER * (n_clusters or 0))
     n_groups = min(wanted, n_samples // MIN_FINE_GROUP)
     return n_groups if n_groups > max(n_clusters or 0, 2) else 0

@@ -108,6 +108,17 @@ def test_a_killed_fit_ends_as_an_undisturbed_one(name, few_digits, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_round_of_finer_groups_is_gone_on_with(many_blobs, tmp_path):
+    X, _ = many_blobs
+    parameters = {"n_clusters": "auto", "fit_epochs": 5, "max_iter": 2}
+    expected = quick(**parameters).fit(X)
+    assert expected.n_rounds_ == 3
+    model, _ = killed_and_resumed(tmp_path, X, 3, **parameters, prior=None)
+    assert model.history_ == expected.history_
+    np.testing.assert_array_equal(model.linkage_, expected.linkage_)
+    np.testing.assert_array_equal(model.labels_, expected.labels_)
+
+
 def test_a_second_round_is_gone_on_with(monkeypatch, few_digits, tmp_path):
     images, y = few_digits
 

@@ -68,6 +68,21 @@ def test_training_does_not_spoil_labels_of_groups_that_overlap():
     assert np.bincount(model.labels_).min() > 30
 
 
+def test_more_clusters_than_groups_are_looked_for_among_finer_ones(many_blobs):
+    X, y = many_blobs
+    model = quick("auto").fit(X)
+    assert model.n_rounds_ == 3
+    assert len(model.linkage_) + 1 > 60
+    assert 32 < model.n_clusters_ < 45
+    assert adjusted_rand_score(y, model.labels_) > 0.85
+    # Without a round for it, there are no more clusters than groups.
+    model.set_params(max_rounds=2).fit(X)
+    assert model.n_rounds_ == 2
+    assert model.n_clusters_ <= 30
+    # A number that is told needs no search.
+    assert quick(40, prior=None).fit(X).n_rounds_ == 2
+
+
 def test_a_round_that_leads_away_from_the_prior_is_undone(monkeypatch, few_digits):
     images, _ = few_digits
     expected = quick(10, prior=FAR, max_rounds=1).fit(images)
