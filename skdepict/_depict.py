@@ -184,10 +184,11 @@ class DEPICTClustering(
         How often the phases "initialise" and "joint" may be run. Where the prior is
         estimated, the first round is for fine groups, which are joined before the
         second one: three for each cluster, and at least 30; of images with
-        `distortion` twice as many. If `n_clusters` is "auto" and more than half of them
-        are distinct, the second round is for finer ones, three for each of those. With
-        1 there are no fine groups, unless `n_clusters` is "auto". Of tables whose
-        clusters do not lie apart, equal frequencies are expected after the joins.
+        `distortion` twice as many. If `n_clusters` is "auto" and all of them are
+        distinct, or of tables whose clusters lie apart more than half, the second round
+        is for finer ones, three for each that is distinct. With 1 there are no fine
+        groups, unless `n_clusters` is "auto". Of tables whose clusters do not lie
+        apart, equal frequencies are expected after the joins.
         Otherwise, with init="path-integral", the embedding is clustered by path
         integrals too, once it is trained; labels whose sizes are nearer to the prior
         than those of the network are what the next round starts from. There is no next

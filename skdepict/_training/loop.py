@@ -347,8 +347,8 @@ class Training:
 
     def _joined_start(self):
         overlap, progress = self._join_groups(), self.progress
-        found = progress.n_clusters, len(progress.prior), overlap
-        finer = self._settings.with_finer_groups(*found, progress.round)
+        apart = self._neighbors is not None and not overlap
+        finer = self._settings.with_finer_groups(progress, apart)
         if finer is not None:
             progress.n_clusters = 0
             return self._first_start(finer)

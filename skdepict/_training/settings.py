@@ -22,8 +22,8 @@ MIN_FINE_GROUP = 10
 # Of images more, so that rare kinds have groups of their own: distorted views tell
 # what belongs together.
 FINER_IMAGES = 2
-# Where there are fewer groups than these to a cluster, there may be more clusters than
-# groups: they are looked for among finer ones.
+# Where neighbours say that clusters lie apart, and there are fewer groups than these to
+# a cluster, there may be more clusters than groups.
 MIN_FINE_PER_CLUSTER = 2
 # Large data take no more steps than these, but enough epochs to renew Q.
 MAX_JOINT_STEPS = 12_000
@@ -187,19 +187,17 @@ class Settings:
         """The samples that get starting labels."""
         return self.n_samples if self.members is None else len(self.members)
 
-    def with_finer_groups(self, n_clusters, n_groups, overlap, number):
+    def with_finer_groups(self, progress, are_apart):
         """Settings that look for finer groups, if there were too few to find clusters.
 
         Parameters
         ----------
-        n_clusters, n_groups : int
-            How many clusters were found in how many groups.
-        overlap : bool
-            Whether neighbours say that clusters overlap. Then parts of clusters are as
-            distinct as clusters, and there are more of these than groups only if no
-            join makes the modularity higher.
-        number : int
-            Of the round that has ended.
+        progress : Progress
+            At the end of a round of fine groups, with the number of clusters in them.
+        are_apart : bool
+            Whether neighbours say that clusters lie apart. Otherwise parts of clusters
+            may be as distinct as clusters, and there are more of these than groups only
+            if no groups were joined.
 
         Returns
         -------
@@ -207,10 +205,11 @@ class Settings:
             None if the number was told, if the groups were fine enough or cannot be
             finer, or if no round would be left for the clusters.
         """
-        if self.n_clusters is not None or number + 2 > self.max_rounds:
+        if self.n_clusters is not None or progress.round + 2 > self.max_rounds:
             return None
+        n_clusters, n_groups = progress.n_clusters, len(progress.prior)
         n_fine = n_fine_groups(self.n_labelled, n_clusters, self.distorts)
-        needed = n_clusters + 1 if overlap else MIN_FINE_PER_CLUSTER * n_clusters
+        needed = MIN_FINE_PER_CLUSTER * n_clusters if are_apart else n_clusters + 1
         is_fine = needed <= n_groups or n_fine <= n_groups
         return None if is_fine else replace(self, n_fine=n_fine)
 
