@@ -359,6 +359,51 @@ def test_number_of_clusters_is_found_whatever_their_sizes(digits):
     assert 8 <= model.n_clusters_ <= 12
 
 
+def test_several_fits_vote_on_what_the_model_learns(few_digits):
+    images, _ = few_digits
+    model = quick(5, n_init=3).fit(images)
+    again = clone(model).fit(images)
+    np.testing.assert_array_equal(model.embedding_, again.embedding_)
+    np.testing.assert_array_equal(model.predict(images), model.labels_)
+    # Nothing is left of how it was done in the parameters, nor in what comes after.
+    assert (model.init, model.random_state, model.n_init) == ("path-integral", 0, 3)
+    assert {record["round"] for record in model.history_} == {1}
+    single = quick(5).fit(images)
+    np.testing.assert_array_equal(
+        model.set_params(n_init=1).fit(images).labels_, single.labels_
+    )
+
+
+def test_votes_on_an_unknown_number_are_on_one_number(monkeypatch, blobs):
+    numbers = iter([4, 2, 3, 3])
+
+    def alone(self, seed, **parameters):
+        fit = clone(self).set_params(n_init=1, random_state=seed, **parameters)
+        return fit.set_params(n_clusters=next(numbers))
+
+    monkeypatch.setattr(DEPICTClustering, "_alone", alone)
+    model = quick("auto", n_init=3, prior=None).fit(blobs[0])
+    assert model.n_clusters_ == 3
+    assert adjusted_rand_score(blobs[1], model.labels_) == 1.0
+
+
+def test_an_interrupt_before_there_are_votes_keeps_an_earlier_fit(blobs):
+    X, _ = blobs
+    model = quick(3).fit(X)
+    labels = model.labels_
+    model.set_params(n_init=2, init=Interrupted())
+    with pytest.raises(KeyboardInterrupt, match="Fit 1 of 2 was interrupted"):
+        model.fit(X)
+    assert model.labels_ is labels
+
+
+class Interrupted(KMeans):
+    """Whose user has no patience."""
+
+    def fit_predict(self, X, y=None, sample_weight=None):
+        raise KeyboardInterrupt
+
+
 def test_prior_is_what_was_given_or_uniform(few_digits, blobs):
     (images, _), (X, y) = few_digits, blobs
     prior = np.repeat([0.12, 0.08], 5)

@@ -1,0 +1,43 @@
+"""What labellings agree on."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import adjusted_rand_score
+
+from skdepict._training.votes import agreed_labels
+
+
+@given(seed=st.integers(0, 10_000), n_clusters=st.integers(1, 6))
+def test_names_do_not_matter(seed, n_clusters):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, n_clusters, 40)
+    labels[:n_clusters] = np.arange(n_clusters)
+    renamed = [rng.permutation(n_clusters)[labels] for _ in range(4)]
+    agreed, number = agreed_labels(renamed)
+    np.testing.assert_array_equal(agreed, renamed[number])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_most_are_right_where_each_is_wrong_now_and_then(seed):
+    rng = np.random.default_rng(seed)
+    truth = np.arange(300) % 6
+    labellings = [
+        rng.permutation(6)[np.where(rng.random(300) < 0.2, rng.integers(0, 6), truth)]
+        for _ in range(7)
+    ]
+    agreed, _ = agreed_labels(labellings)
+    singles = [adjusted_rand_score(truth, labels) for labels in labellings]
+    assert adjusted_rand_score(truth, agreed) > max(singles)
+
+
+def test_even_votes_go_to_the_labels_that_are_most_like_the_others():
+    first = np.repeat([0, 1, 2], 20)
+    second = first.copy()
+    second[:8] = 1
+    agreed, number = agreed_labels([first, second, first, second])
+    np.testing.assert_array_equal(agreed, (first, second, first, second)[number])
+    agreed, number = agreed_labels([first, second, first])
+    assert number == 0
+    np.testing.assert_array_equal(agreed, first)
