@@ -17,7 +17,6 @@ from sklearn.base import (
     ClusterMixin,
     TransformerMixin,
     _fit_context,
-    clone,
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
@@ -56,7 +55,7 @@ from skdepict._training.start import (
     samples_to_label,
 )
 from skdepict._training.streams import stream_seed
-from skdepict._training.votes import agreed_labels
+from skdepict._training.votes import estimator_of_votes
 from skdepict._typicality import density_of_clusters
 from skdepict.networks._base import Autoencoder
 from skdepict.networks._build import build_autoencoder
@@ -591,7 +590,7 @@ class DEPICTClustering(
                 f"network={name} is a class. Pass an instance of it: network={name}()."
             )
         if self.n_init > 1:
-            return self._fit_agreed(X, y)
+            return self._fit_to_votes(X, y)
         earlier = self._pop_fitted_attributes()
         try:
             device = self._resolve_device()
@@ -615,47 +614,16 @@ class DEPICTClustering(
             )
         return self
 
-    def _fit_agreed(self, X, y):
-        """Fit several times, and once more to what most of these fits agree on."""
-        seeds: list[int | None] = [None] * (self.n_init + 1)
-        if self.random_state is not None:
-            generator = check_random_state(self.random_state)
-            seeds = generator.randint(2**31 - 1, size=self.n_init + 1).tolist()
-        fits = []
-        for number, seed in enumerate(seeds[:-1], 1):
-            try:
-                fits.append(self._alone(seed).fit(X))
-            except KeyboardInterrupt:
-                raise KeyboardInterrupt(
-                    f"Fit {number} of {self.n_init} was interrupted, before there were "
-                    "votes. Nothing has been kept of it."
-                ) from None
-        n_clusters = int(np.median([model.n_clusters_ for model in fits]))
-        labels, number = agreed_labels(
-            [
-                model.labels_
-                if model.n_clusters_ == n_clusters
-                else model.cut(n_clusters)
-                for model in fits
-            ]
-        )
-        prior = self.prior
-        if prior is None and np.ptp(fits[number].prior_) == 0:
-            prior = "uniform"
-        agreed = self._alone(
-            seeds[-1], init=labels, n_clusters=n_clusters, prior=prior, max_rounds=1
-        )
+    def _fit_to_votes(self, X, y):
+        """Fit to what most of several fits agree on."""
+        model = estimator_of_votes(self, X)
         try:
-            agreed.fit(X, y)
+            model.fit(X, y)
         finally:
-            if hasattr(agreed, "labels_"):
+            if hasattr(model, "labels_"):
                 self._pop_fitted_attributes()
-                self.__dict__.update(agreed._pop_fitted_attributes())
+                self.__dict__.update(model._pop_fitted_attributes())
         return self
-
-    def _alone(self, seed, **parameters):
-        """An estimator for one of several fits."""
-        return clone(self).set_params(n_init=1, random_state=seed, **parameters)
 
     def _fit(self, X, y, device, generators, held):
         """Fit on a device, within surroundings of our own; returns the progress.

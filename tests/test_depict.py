@@ -374,19 +374,6 @@ def test_several_fits_vote_on_what_the_model_learns(few_digits):
     )
 
 
-def test_votes_on_an_unknown_number_are_on_one_number(monkeypatch, blobs):
-    numbers = iter([4, 2, 3, 3])
-
-    def alone(self, seed, **parameters):
-        fit = clone(self).set_params(n_init=1, random_state=seed, **parameters)
-        return fit.set_params(n_clusters=next(numbers))
-
-    monkeypatch.setattr(DEPICTClustering, "_alone", alone)
-    model = quick("auto", n_init=3, prior=None).fit(blobs[0])
-    assert model.n_clusters_ == 3
-    assert adjusted_rand_score(blobs[1], model.labels_) == 1.0
-
-
 def test_an_interrupt_before_there_are_votes_keeps_an_earlier_fit(blobs):
     X, _ = blobs
     model = quick(3).fit(X)

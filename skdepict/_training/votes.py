@@ -1,8 +1,10 @@
-"""What several fits agree on. Arrays in, arrays out; no torch."""
+"""What several fits agree on; no torch."""
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
+from sklearn.utils import check_random_state
 
 
 def agreed_labels(labellings):
@@ -14,7 +16,7 @@ def agreed_labels(labellings):
     Parameters
     ----------
     labellings : list of ndarray of shape (n_samples,)
-        Integers from 0, in each of them of the same number of clusters.
+        Integers from 0.
 
     Returns
     -------
@@ -39,3 +41,60 @@ def agreed_labels(labellings):
         _, names = linear_sum_assignment(shared, maximize=True)
         votes[rows, names[labels]] += 1
     return votes.argmax(axis=1), number
+
+
+def estimator_of_votes(estimator, X):
+    """Fit clones of an estimator, and make one that starts from their votes.
+
+    Parameters
+    ----------
+    estimator : DEPICTClustering
+        With `n_init` above 1; nothing of it is changed.
+    X : array-like
+        As for its `fit`.
+
+    Returns
+    -------
+    estimator : DEPICTClustering
+        Not fitted; with the number of clusters that is the median of those found.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If there was one.
+    """
+    n_fits = estimator.n_init
+    seeds = [None] * (n_fits + 1)
+    if estimator.random_state is not None:
+        generator = check_random_state(estimator.random_state)
+        seeds = generator.randint(2**31 - 1, size=n_fits + 1).tolist()
+    fits = []
+    for number, seed in enumerate(seeds[:-1], 1):
+        model = clone(estimator).set_params(n_init=1, random_state=seed)
+        try:
+            fits.append(model.fit(X))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"Fit {number} of {n_fits} was interrupted, before there were votes. "
+                "Nothing has been kept of it."
+            ) from None
+    n_clusters = int(np.median([model.n_clusters_ for model in fits]))
+    labels, number = agreed_labels([labels_of(model, n_clusters) for model in fits])
+    prior = estimator.prior
+    if prior is None and np.ptp(fits[number].prior_) == 0:
+        prior = "uniform"
+    return clone(estimator).set_params(
+        n_init=1,
+        random_state=seeds[-1],
+        n_clusters=n_clusters,
+        init=labels,
+        prior=prior,
+        max_rounds=1,
+    )
+
+
+def labels_of(model, n_clusters):
+    """The labels of a fitted estimator at a number of clusters, or the next it has."""
+    if model.n_clusters_ == n_clusters:
+        return model.labels_
+    return model.cut(min(n_clusters, len(model.linkage_) + 1))

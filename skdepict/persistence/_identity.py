@@ -200,5 +200,8 @@ def _is_installed(kind):
     top = name.partition(".")[0]
     if top == "skdepict" or (top in sys.stdlib_module_names and top != "__main__"):
         return True
+    # The user's, whatever program runs it.
+    if name == "__main__":
+        return False
     path = getattr(sys.modules.get(name), "__file__", None) or ""
     return "site-packages" in path or "dist-packages" in path

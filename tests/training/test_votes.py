@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
-from skdepict._training.votes import agreed_labels
+from skdepict._training.votes import agreed_labels, labels_of
+from tests.conftest import quick
 
 
 @given(seed=st.integers(0, 10_000), n_clusters=st.integers(1, 6))
@@ -41,3 +42,15 @@ def test_even_votes_go_to_the_labels_that_are_most_like_the_others():
     agreed, number = agreed_labels([first, second, first])
     assert number == 0
     np.testing.assert_array_equal(agreed, first)
+
+
+def test_votes_on_an_unknown_number_are_on_the_median(blobs):
+    X, y = blobs
+    models = [quick(number).fit(X) for number in (4, 3, 2)]
+    four, three, two = (labels_of(model, 3) for model in models)
+    assert adjusted_rand_score(y, four) > 0.99
+    np.testing.assert_array_equal(three, models[1].labels_)
+    assert len(np.unique(two)) <= 3
+    agreed, _ = agreed_labels([four, three, two])
+    assert adjusted_rand_score(y, agreed) > 0.99
+    assert quick("auto", n_init=2).fit(X).n_clusters_ == 3
