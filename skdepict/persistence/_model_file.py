@@ -37,7 +37,7 @@ RANGE = ("shift", "low", "high")
 ARRAYS = ("labels_", "embedding_", "cluster_centers_")
 # Files before version 4 have no joins of clusters.
 OF_JOINS = ("linkage_", "groups_")
-EVIDENCE = ("n_clusters", "agreement", "least_agreement", "modularity")
+EVIDENCE = ("n_clusters", "agreement", "least_agreement")
 VALUES = (
     *("n_clusters_", "n_iter_", "n_rounds_", "best_round_", "converged_"),
     "history_",
@@ -286,9 +286,10 @@ def _restore_joins(model, arrays):
         return
     for name in OF_JOINS:
         setattr(model, name, arrays[name])
-    # What the program that wrote the file knew of.
-    names = [name for name in EVIDENCE if f"evidence {name}" in arrays]
-    model.number_evidence_ = {name: arrays[f"evidence {name}"] for name in names}
+    model.number_evidence_ = {name: arrays[f"evidence {name}"] for name in EVIDENCE}
+    # Which earlier programs did not know of.
+    if "evidence modularity" in arrays:
+        model.number_evidence_["modularity"] = arrays["evidence modularity"]
     n_leaves = len(model.linkage_) + 1
     if (
         model.linkage_.shape != (n_leaves - 1, 4)

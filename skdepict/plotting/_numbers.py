@@ -99,13 +99,13 @@ class ClusterNumberDisplay:
             label="the two least distinct",
         )
         if self.modularity is not None:
-            highest = self.modularity.argmax() if len(self.modularity) else None
+            highest = [self.modularity.argmax()] if len(self.modularity) else []
             ax.plot(
                 self.n_clusters,
                 self.modularity,
                 color="tab:orange",
                 marker="^",
-                markevery=[] if highest is None else [highest],
+                markevery=highest,
                 label="modularity, and its highest",
             )
         ax.axvline(self.chosen, color="black", lw=0.8, ls="--", label="this model")

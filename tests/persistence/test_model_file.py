@@ -269,6 +269,18 @@ def test_damaged_files_are_refused_or_open(data, fitted, few_digits, tmp_path):
     assert model.network_.assignment.out_features == 10
 
 
+def test_evidence_of_earlier_programs_has_no_modularity(fitted, tmp_path):
+    model = copy.copy(fitted)
+    model.number_evidence_ = dict(fitted.number_evidence_)
+    expected = model.number_evidence_.pop("modularity")
+    model.save(tmp_path / "earlier.skdepict")
+    fitted.save(tmp_path / "now.skdepict")
+    earlier = skdepict.load(tmp_path / "earlier.skdepict").number_evidence_
+    now = skdepict.load(tmp_path / "now.skdepict").number_evidence_
+    assert now.keys() - earlier.keys() == {"modularity"}
+    np.testing.assert_array_equal(now["modularity"], expected)
+
+
 def test_a_file_of_version_1_opens_for_ever():
     """Made by `model.save` of the series below, which are two kinds of waves."""
     path = Path(__file__).parents[1] / "files" / "version_1.skdepict"
