@@ -168,9 +168,10 @@ class DEPICTClustering(
     n_init : int, default=1
         How many fits vote on the starting labels, each from a seed of its own: a sample
         starts in the cluster that most of them place it in, and one more network is
-        trained on that, which is the model. Pays on some hundred images, where fits
-        differ; of thousands they say nearly the same. It takes as many times as long
-        and, after a kill, `checkpoint_dir` continues only the fit that was going on.
+        trained on that, which is the model. Pays where fits differ, as they do on some
+        hundred images; of thousands they say nearly the same. Takes `n_init` + 1 times
+        as long. After a kill, `checkpoint_dir` continues only the fit that was going
+        on.
 
     pretrain_epochs : int, default=0
         Epochs of the autoencoder alone.
