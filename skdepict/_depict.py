@@ -168,10 +168,10 @@ class DEPICTClustering(
     n_init : int, default=1
         How many fits vote on the starting labels, each from a seed of its own: a sample
         starts in the cluster that most of them place it in, and one more network is
-        trained on that, which is the model. Pays where fits differ, as they do on some
-        hundred images; of thousands they say nearly the same. Takes `n_init` + 1 times
-        as long. After a kill, `checkpoint_dir` continues only the fit that was going
-        on.
+        trained on that, which is the model. It can pay where fits differ, as they do on
+        some hundred images; of thousands they say nearly the same. Takes `n_init` + 1
+        times as long. After a kill, `checkpoint_dir` continues only the fit that was
+        going on.
 
     pretrain_epochs : int, default=0
         Epochs of the autoencoder alone.
@@ -195,9 +195,9 @@ class DEPICTClustering(
         second one: three for each cluster, and at least 30; of images with
         `distortion` twice as many. If `n_clusters` is "auto" and all of them are
         distinct, or of tables whose clusters lie apart more than half, the second round
-        is for finer ones, three for each that is distinct. With 1 there are no fine
-        groups, unless `n_clusters` is "auto". Of tables whose clusters do not lie
-        apart, equal frequencies are expected after the joins.
+        is for finer ones, three, or of images six, for each that is distinct. With 1
+        there are no fine groups, unless `n_clusters` is "auto". Of tables whose
+        clusters do not lie apart, equal frequencies are expected after the joins.
         Otherwise, with init="path-integral", the embedding is clustered by path
         integrals too, once it is trained; labels whose sizes are nearer to the prior
         than those of the network are what the next round starts from. There is no next

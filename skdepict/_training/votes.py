@@ -36,6 +36,7 @@ def agreed_labels(labellings):
     votes = np.zeros((len(central), n_clusters))
     votes[rows, central] += 0.5
     for labels in labellings:
+        # scikit-learn's confusion_matrix warns of a single cluster.
         shared = np.zeros((n_clusters, n_clusters))
         np.add.at(shared, (labels, central), 1)
         _, names = linear_sum_assignment(shared, maximize=True)

@@ -31,7 +31,7 @@ class ClusterNumberDisplay:
         The number of clusters of the model.
     modularity : ndarray of shape (n_numbers,), default=None
         By how much more often two views of a sample are in one cluster than views of
-        different samples.
+        different samples. Only of tables it has a say in the number.
 
     Attributes
     ----------
