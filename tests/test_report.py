@@ -155,6 +155,7 @@ def test_the_page_needs_nothing_from_elsewhere(fitted, few_digits):
 
 def test_the_page_says_what_predict_says(fitted, few_digits):
     page = make_report(fitted, few_digits[0][:100])
+    assert page.count(">prototype<") == 1
     sizes = re.findall(r'<button data-cluster="\d">(\d+)</button>', page)
     expected = np.bincount(fitted.predict(few_digits[0][:100]), minlength=10)
     assert list(map(int, sizes)) == expected.tolist()
@@ -186,6 +187,7 @@ def test_tables_are_shown_by_their_numbers(blobs, tmp_path):
     model = quick(3).fit(blobs[0])
     page = make_report(model, blobs[0])
     assert "<img" not in page
+    assert ">prototype<" not in page
     sizes = np.bincount(model.labels_)
     named = make_report(
         model, blobs[0], sample_names=[f"<{n}>" for n in range(len(blobs[0]))]

@@ -180,7 +180,12 @@ def _facts(found: _Found) -> str:
 
 def _clusters(found: _Found, cluster_names: Mapping[int, str]) -> str:
     """A table with the samples of each cluster, and what they have in common."""
-    lines, prototypes = [], _prototypes(found)
+    prototypes = _prototypes(found)
+    decoded = ["prototype"] if prototypes else []
+    shown = "most certain", "least certain", "least typical"
+    headings = ("cluster", "name", "samples", "sure", *decoded, *shown)
+    head = "".join(f"<th>{heading}</th>" for heading in headings)
+    lines = [f"<thead><tr>{head}</tr></thead>\n<tbody>"]
     for cluster in range(found.model.n_clusters_):
         members = np.flatnonzero(found.labels == cluster)
         certainty = found.certainty[members]
@@ -195,10 +200,10 @@ def _clusters(found: _Found, cluster_names: Mapping[int, str]) -> str:
             f'aria-label="name of cluster {cluster}">'
         )
         size = f'<button data-cluster="{cluster}">{len(members):,}</button>'
-        cells = (field, size, sure, prototypes[cluster], *samples)
+        cells = (field, size, sure, *prototypes[cluster : cluster + 1], *samples)
         columns = "".join(f"<td>{cell}</td>" for cell in cells)
         lines.append(f'<tr><th scope="row">{cluster}</th>{columns}</tr>')
-    return "\n".join(lines)
+    return "\n".join([*lines, "</tbody>"])
 
 
 def _next_join(found: _Found) -> str:
@@ -241,18 +246,17 @@ def _number(model: DEPICTClustering) -> str:
 
 
 def _prototypes(found: _Found) -> list[str]:
-    """A picture of each cluster's prototype, where there is one."""
+    """A picture of each cluster's prototype; none where none can be shown."""
     model = found.model
+    if not found.thumbnails.show_rows or not has_learned_to_decode(model):
+        return []
     cells = [""] * model.n_clusters_
-    if found.thumbnails.show_rows and has_learned_to_decode(model):
-        prototypes = model.cluster_prototypes_.reshape(model.n_clusters_, -1)
-        decoded = np.flatnonzero(~np.isnan(prototypes).any(axis=1))
-        pictures = found.thumbnails.draw_rows(prototypes[decoded])
-        for cluster, picture in zip(decoded.tolist(), pictures, strict=True):
-            title = f"prototype of cluster {cluster}"
-            cells[cluster] = (
-                f'<img src="{image(picture)}" title="{title}" alt="{title}">'
-            )
+    prototypes = model.cluster_prototypes_.reshape(model.n_clusters_, -1)
+    decoded = np.flatnonzero(~np.isnan(prototypes).any(axis=1))
+    pictures = found.thumbnails.draw_rows(prototypes[decoded])
+    for cluster, picture in zip(decoded.tolist(), pictures, strict=True):
+        title = f"prototype of cluster {cluster}"
+        cells[cluster] = f'<img src="{image(picture)}" title="{title}" alt="{title}">'
     return cells
 
 
