@@ -359,8 +359,8 @@ class DEPICTClustering(
 
     Where the processor or the GPU computes bfloat16 natively, the matrix products of
     training are in bfloat16 (:func:`torch.autocast`), also those of a module of your
-    own; `predict` and `transform` are in float32. So the same `random_state` may give
-    other labels on another processor.
+    own, but for rows of tables on a processor; `predict` and `transform` are in
+    float32. So the same `random_state` may give other labels on another processor.
 
     An interrupt from the keyboard ends training, and whatever called `fit`: a search, a
     loop, a notebook's cell. The KeyboardInterrupt that `fit` raises says whether there

@@ -95,7 +95,7 @@ def losses(model, x, targets, weights, noise):
     noisy_x = noise.distort(x)
     if needs_clean and noisy_x is x:
         noisy_x = x.clone()
-    precision = training_precision(x.device)
+    precision = training_precision(x)
     with nullcontext() if weights.as_published else precision:
         noisy = network.encode(noisy_x, noise.drop)
         logits = softmax_layer(noisy[-1])

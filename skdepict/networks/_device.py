@@ -106,14 +106,17 @@ def works(device, fit_something):
     return True
 
 
-def training_precision(device):
-    """A context for the forward passes of training.
+def training_precision(x):
+    """A context for the forward passes of training on a batch.
 
     Matrix products and convolutions run in bfloat16 on GPUs and processors that compute
     it natively, where its range makes loss scaling needless; everything else stays
-    float32. Losses and predictions are always float32.
+    float32. So do rows of tables on a processor: casts take longer there than the
+    products of narrow layers. Losses and predictions are always float32.
     """
-    if _computes_bfloat16(device.type):
+    device = x.device
+    is_narrow = x.ndim == 2 and device.type == "cpu"
+    if _computes_bfloat16(device.type) and not is_narrow:
         # Within an autocast of the user's, cast weights would be kept beyond the step
         # that changes them.
         return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)

@@ -10,7 +10,7 @@ from skdepict._surroundings import module_generators, restored
 from skdepict._training.processes import device_for_messages
 from skdepict._training.streams import USES, stream_seed
 from skdepict.networks import _device
-from skdepict.networks._device import resolve_device, works
+from skdepict.networks._device import resolve_device, training_precision, works
 from tests.conftest import quick
 
 CPU = torch.device("cpu")
@@ -108,3 +108,13 @@ def test_only_what_may_be_drawn_from_is_restored():
     with restored(module_generators(CPU).values()):
         torch.rand(3)
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_rows_are_in_single_precision_on_a_processor(native, monkeypatch):
+    monkeypatch.setattr(_device, "_computes_bfloat16", lambda kind: native)
+    rows, images = torch.ones(2, 64), torch.ones(2, 1, 8, 8)
+    for x, is_lower in ((rows, False), (images, native)):
+        with training_precision(x):
+            product = rows @ rows.T
+        assert product.dtype == (torch.bfloat16 if is_lower else torch.float32)

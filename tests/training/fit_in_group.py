@@ -60,7 +60,7 @@ def main():
         # Without noise, in single precision, only the order of sums may differ.
         parameters |= {"dropout": 0.0, "distortion": False}
         parameters |= {"fit_epochs": 1, "max_iter": 1, "learning_rate": 1e-3}
-        step.training_precision = lambda device: nullcontext()
+        step.training_precision = lambda x: nullcontext()
         # Each process centres the gradients of its own share.
         step._without_mean_gradient = lambda embedding: embedding
     elif task == "part":
@@ -70,7 +70,7 @@ def main():
     elif task == "pretrain":
         parameters |= {"dropout": 0.0, "distortion": False}
         parameters |= {"pretrain_epochs": 2, "fit_epochs": 1, "max_iter": 0}
-        step.training_precision = lambda device: nullcontext()
+        step.training_precision = lambda x: nullcontext()
         step._without_mean_gradient = lambda embedding: embedding
     elif task == "given":
         parameters |= {"init": np.arange(len(X)) % 10, "fit_epochs": 1, "max_iter": 1}
@@ -91,7 +91,7 @@ def main():
         parameters |= {"dropout": 0.0, "distortion": False}
         parameters |= {"fit_epochs": 3, "max_iter": 3, "learning_rate": 1e-3}
         parameters |= {"checkpoint_dir": f"{folder}/checkpoints", "max_rounds": 1}
-        step.training_precision = lambda device: nullcontext()
+        step.training_precision = lambda x: nullcontext()
         mark = Path(folder, "killed")
         if rank == 1 and not mark.exists():
             callbacks.append(InEpoch(5, lambda: mark.touch() or die()))
