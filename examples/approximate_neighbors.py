@@ -8,6 +8,8 @@ a fraction of the time. The first run compiles pynndescent, which takes longer t
 search.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/examples/approximate_neighbors.png"
+
 from time import perf_counter
 
 import numpy as np

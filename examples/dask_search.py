@@ -7,6 +7,8 @@ Parameters are searched for on a cluster; here, of two workers on this machine.
 ``pip install "skdepict[dask]"``, then ``python examples/dask_search.py``.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/examples/dask_search.png"
+
 from dask.distributed import Client, LocalCluster
 from joblib import parallel_config
 from sklearn.datasets import load_digits

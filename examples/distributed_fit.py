@@ -11,6 +11,8 @@ Start one process for each GPU, or a few on one machine without any::
 Without a file, the digits of scikit-learn are clustered.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/examples/distributed_fit.png"
+
 import sys
 
 from sklearn.datasets import load_digits

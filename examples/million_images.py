@@ -13,6 +13,8 @@ memory map, clustered, and scored::
 The file takes 784 bytes for each image. Nothing here holds all of them as numbers.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/examples/million_images.png"
+
 import argparse
 import time
 from pathlib import Path

@@ -12,6 +12,8 @@ the digits that come with scikit-learn::
     python examples/model_selection.py usps11000.npz pendigits.npz
 """
 
+# sphinx_gallery_thumbnail_path = "_static/examples/model_selection.png"
+
 import argparse
 import math
 from pathlib import Path

@@ -16,6 +16,8 @@ for 20 clusters. Without a folder it takes patches of two photographs that come 
 scikit-learn.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/examples/photos_with_pretrained_features.png"
+
 import sys
 from pathlib import Path
 

@@ -9,6 +9,8 @@ onnxruntime, and neither torch nor skdepict.
 which also measures what an image costs in each way of serving.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/examples/serve_model.png"
+
 import io
 import json
 import multiprocessing

@@ -16,6 +16,8 @@ for a file with a text on each line, and 20 clusters. Without a file it takes wh
 functions of four packages say of themselves.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/examples/texts_with_a_sentence_encoder.png"
+
 import importlib
 import inspect
 import sys

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         PathIntegralClustering as PathIntegralClustering,
     )
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 # The threads of a product wait for each other. GNU's OpenMP has them wait in a loop
 # that keeps a core busy for a millisecond and more, so beside another process, which
