@@ -31,6 +31,8 @@ settings.load_profile("skdepict")
 if "PYTEST_XDIST_WORKER" in os.environ:
     threadpool_limits(1)
     torch.set_num_threads(1)
+    # What it starts shares that core.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Predictions on a GPU as exact as on a processor: by torch's default, convolutions are
 # in TF32 there.

@@ -128,7 +128,7 @@ FITS = {
     "images": ((30_000, 32, 32), "uint8", {"network": "dense"}),
     "images of floats": ((30_000, 32, 32), "float32", {"network": "dense"}),
     "convolutions": ((4096, 32, 32), "uint8", {}),
-    "search": ((6_000, 28, 28), "uint8", {"init": "path-integral"}),
+    "search": ((6_000, 28, 28), "uint8", {"network": "dense", "init": "path-integral"}),
 }
 
 
