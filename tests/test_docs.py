@@ -73,10 +73,15 @@ def test_every_page_is_in_a_table_of_contents():
 @pytest.mark.parametrize(
     "path", sorted((DOCS.parent / "examples").glob("*.py")), ids=str
 )
-def test_every_example_has_a_title(path):
-    first, title, underline = path.read_text().splitlines()[:3]
+def test_every_example_has_a_title_and_a_picture(path):
+    text = path.read_text()
+    first, title, underline = text.splitlines()[:3]
     assert first == '"""'
     assert underline == "=" * len(title)
+    # The gallery runs the others, and takes what they draw.
+    if not path.stem.startswith("plot_"):
+        (drawn,) = re.findall(r'sphinx_gallery_thumbnail_path = "(.+)"', text)
+        assert (DOCS / drawn).exists()
 
 
 def test_no_page_is_left_to_be_written():
