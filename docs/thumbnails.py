@@ -4,6 +4,8 @@ Two of them are of the pages that the examples on photographs and on texts write
 browser shows them; the others are drawn from a small run::
 
     python docs/thumbnails.py photographs.html texts.html
+
+It needs Chromium, and what the examples need: pynndescent, dask and onnxruntime.
 """
 
 import contextlib

@@ -111,8 +111,8 @@ def training_precision(x):
 
     Matrix products and convolutions run in bfloat16 on GPUs and processors that compute
     it natively, where its range makes loss scaling needless; everything else stays
-    float32. So do rows of tables on a processor: casts take longer there than the
-    products of narrow layers. Losses and predictions are always float32.
+    float32. So do rows of tables on a processor: narrow layers are slower there in
+    bfloat16, with its casts. Losses and predictions are always float32.
     """
     device = x.device
     is_narrow = x.ndim == 2 and device.type == "cpu"
