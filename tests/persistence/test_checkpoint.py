@@ -383,7 +383,7 @@ model = DEPICTClustering(
     10, fit_epochs=30, max_iter=30, random_state=0, checkpoint_dir=sys.argv[1] or None
 )
 print("begins", flush=True)
-np.save(sys.argv[2], model.fit(load_digits().images[:600]).labels_)
+np.save(sys.argv[2], model.fit(load_digits().images[:300]).labels_)
 """
 
 
@@ -410,7 +410,7 @@ def test_signals_at_random_moments(sent, tmp_path, n_of):
         process.send_signal(signal.Signals[sent])
         if process.wait(timeout=300) == 0:
             # It had come to its end.
-            assert np.load(labels).shape == (600,)
+            assert np.load(labels).shape == (300,)
     assert start(folder, labels).wait(timeout=300) == 0
     np.testing.assert_array_equal(np.load(labels), np.load(expected))
     assert not list(folder.iterdir())
