@@ -9,7 +9,7 @@ from skdepict._training.adam import Adam
 from skdepict._training.captured import CapturedStep, graphs_for
 from skdepict._training.executors import InParts, own_share
 from skdepict._training.objectives import clustering_loss
-from skdepict._training.settings import WARM_UP
+from skdepict._training.settings import MIN_DECODER_STEPS, WARM_UP
 from skdepict.networks._base import no_corruption
 from skdepict.networks._device import training_precision
 
@@ -58,7 +58,8 @@ def loss_weights(settings, phase, number, n_steps):
     if phase == "pretrain":
         # Until the decoder knows what all samples have in common, it would be the
         # embedding that learns it.
-        return LossWeights(1.0, in_encoder=number >= WARM_UP * n_steps)
+        n_of_decoder = max(WARM_UP * n_steps, MIN_DECODER_STEPS)
+        return LossWeights(1.0, in_encoder=number >= n_of_decoder)
     weight = RECONSTRUCTED_EVERY * settings.reconstruction_weight
     if weight == 0 or number % RECONSTRUCTED_EVERY:
         return LossWeights(0.0)

@@ -70,7 +70,7 @@ def assert_same_fit(model, expected):
 
 CASES = {
     "conv": {},
-    "all phases": {"pretrain_epochs": 8, "reconstruction_weight": 1.0},
+    "all phases": {"pretrain_epochs": 30, "reconstruction_weight": 1.0},
     "batch norm": {"network": "sigmoid_conv", "reconstruction_weight": 1.0},
     "dense": {"network": "dense"},
     "no noise": {"dropout": 0.0, "distortion": False},

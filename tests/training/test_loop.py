@@ -292,13 +292,15 @@ def test_an_interrupt_between_rounds_keeps_the_first(monkeypatch, few_digits):
     np.testing.assert_array_equal(model.labels_, expected.labels_)
 
 
-def test_pretraining_does_not_collapse():
+@pytest.mark.parametrize("n_epochs", [2, 10])
+def test_pretraining_does_not_collapse(n_epochs):
     """On large images most of which is background, at the default learning rate."""
     images, _ = load_real("mnist_full")
     images = images[-1500:]
-    model = quick(10, init="kmeans", pretrain_epochs=10, fit_epochs=1).fit(images)
+    model = quick(10, init="kmeans", pretrain_epochs=n_epochs, fit_epochs=1)
+    model.fit(images)
     losses = [r["loss"] for r in model.history_ if r["phase"] == "pretrain"]
-    assert losses[-1] < 0.4 * losses[0]
+    assert losses[-1] < losses[0] * (0.4 if n_epochs == 10 else 0.8)
     assert model.embedding_.std(axis=0).mean() > 0.1
     assert len(np.unique(model.labels_)) == 10
 
