@@ -174,8 +174,8 @@ class DEPICTClustering(
         going on.
 
     pretrain_epochs : int, default=0
-        Epochs of the autoencoder alone; of the decoder alone in the first quarter of
-        the steps, and at least in the first 100.
+        Epochs of the autoencoder alone. Of these, if `algorithm` is "stabilised", the
+        first quarter of the steps, and at least 100, are of the decoder alone.
 
     algorithm : {"stabilised", "paper", "program"}, default="stabilised"
         How the network is trained.
