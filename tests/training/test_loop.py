@@ -292,15 +292,15 @@ def test_an_interrupt_between_rounds_keeps_the_first(monkeypatch, few_digits):
     np.testing.assert_array_equal(model.labels_, expected.labels_)
 
 
-@pytest.mark.parametrize("n_epochs", [2, 10])
-def test_pretraining_does_not_collapse(n_epochs):
+@pytest.mark.parametrize(("n_epochs", "share"), [(2, 0.8), (10, 0.4)])
+def test_pretraining_does_not_collapse(n_epochs, share):
     """On large images most of which is background, at the default learning rate."""
     images, _ = load_real("mnist_full")
     images = images[-1500:]
     model = quick(10, init="kmeans", pretrain_epochs=n_epochs, fit_epochs=1)
     model.fit(images)
     losses = [r["loss"] for r in model.history_ if r["phase"] == "pretrain"]
-    assert losses[-1] < losses[0] * (0.4 if n_epochs == 10 else 0.8)
+    assert losses[-1] < share * losses[0]
     assert model.embedding_.std(axis=0).mean() > 0.1
     assert len(np.unique(model.labels_)) == 10
 
