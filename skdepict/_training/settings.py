@@ -35,9 +35,8 @@ DEFAULT_EMBEDDING_DIM = 64
 # The first steps of a phase, as a share: the learning rate climbs to its peak, in
 # "pretrain" the decoder alone learns, and in "joint" convergence is not looked for.
 WARM_UP = 0.25
-# So many steps the decoder needs for what all samples have in common: of 50, 100 and 200
-# the fewest after which pretraining does no harm (500 images of MNIST; then seen on four
-# other sets).
+# So many steps the decoder needs for what all samples have in common: of 50, 100 and
+# 200 the fewest that did no harm on 500 images of MNIST, then seen on four other sets.
 MIN_DECODER_STEPS = 100
 # What the parameter `algorithm` stands for.
 ALGORITHMS: dict[str, dict[str, Any]] = {
