@@ -1,86 +1,88 @@
 """Real time series of the UCR and UEA archives, with the number of clusters told.
 
 Both parts of each set that aeon (1.6) ships, with their own values; series of unequal
-length are interpolated to the longest. In an environment with aeon and tslearn::
+length are interpolated to the longest. The table is series.csv, which a run that was
+killed continues, in an environment with aeon and tslearn::
 
-    python docs/results/series.py --seeds 3
+    python docs/results/series.py
 """
 
-import argparse
+from functools import partial
+from pathlib import Path
+from pkgutil import resolve_name
 
-import aeon.datasets
 import numpy as np
-from aeon.clustering import KShape, TimeSeriesKMeans
-from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score
+from sklearn.pipeline import make_pipeline
 
-from skdepict import DEPICTClustering
-from skdepict.benchmark.summaries import markdown
-from skdepict.metrics import clustering_accuracy
-
-LOADERS = {
-    "ItalyPowerDemand": aeon.datasets.load_italy_power_demand,
-    "GunPoint": aeon.datasets.load_gunpoint,
-    "ArrowHead": aeon.datasets.load_arrow_head,
-    "OSULeaf": aeon.datasets.load_osuleaf,
-    "BasicMotions": aeon.datasets.load_basic_motions,
-    "JapaneseVowels": aeon.datasets.load_japanese_vowels,
-}
+from skdepict.benchmark.data import DataSet
+from skdepict.benchmark.methods import METHODS, make
+from skdepict.benchmark.suites import Study, study_command
 
 
-def of_one_length(series):
-    """Series as one array of shape (n, n_channels, length)."""
+def load_series(folder, name):
+    """Series of one length that aeon has, and classes, whatever the folder."""
+    series, classes = resolve_name(f"aeon.datasets.load_{name}")()
     length = max(sample.shape[1] for sample in series)
     moments = np.linspace(0, 1, length)
-    return np.array(
-        [
-            [np.interp(moments, np.linspace(0, 1, len(values)), values) for values in s]
-            for s in series
-        ]
+    X = [
+        [np.interp(moments, np.linspace(0, 1, len(values)), values) for values in s]
+        for s in series
+    ]
+    return np.array(X), classes
+
+
+class OnSeries:
+    """A clusterer of series, which the study would give rows otherwise."""
+
+    image_shape = None
+
+    def __init__(self, clusterer):
+        self.clusterer = clusterer
+
+    def __repr__(self):
+        return repr(self.clusterer)
+
+    def fit_predict(self, X):
+        """Cluster."""
+        return self.clusterer.fit_predict(X)
+
+
+def make_on_series(name, shape, n_clusters, seed, **parameters):
+    """A clusterer of aeon by its name."""
+    return OnSeries(
+        make(f"aeon.clustering.{name}", shape, n_clusters, seed, **parameters)
     )
 
 
-def cluster(name, X, n_clusters, seed):
-    """Labels by one of the methods."""
-    given = {"n_clusters": n_clusters, "random_state": seed}
-    rows = X.reshape(len(X), -1)
-    if name == "KMeans":
-        return KMeans(n_init=10, **given).fit_predict(rows)
-    if name == "DTW":
-        return TimeSeriesKMeans(distance="dtw", **given).fit_predict(X)
-    if name == "KShape":
-        return KShape(**given).fit_predict(X)
-    if name == "table":
-        return DEPICTClustering(**given).fit_predict(rows)
-    return DEPICTClustering(network="sequence", **given).fit_predict(X)
+def make_on_rows(shape, n_clusters, seed):
+    """Ours on values in any order; the study gives rows to a Pipeline."""
+    return make_pipeline("passthrough", METHODS["depict"](shape, n_clusters, seed))
 
 
-def main():
-    """Print a table of ACC / ARI, the mean and the deviation of ACC over seeds."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--sets", default=",".join(LOADERS))
-    parser.add_argument("--methods", default="KMeans,DTW,KShape,table,sequence")
-    options = parser.parse_args()
-    methods = options.methods.split(",")
-    lines = []
-    for name in options.sets.split(","):
-        series, classes = LOADERS[name]()
-        X, y = of_one_length(series), np.unique(classes, return_inverse=True)[1]
-        n_clusters = int(y.max()) + 1
-        line = [name, str(X.shape), str(n_clusters)]
-        for method in methods:
-            found = [
-                cluster(method, X, n_clusters, seed) for seed in range(options.seeds)
-            ]
-            accuracies = [clustering_accuracy(y, labels) for labels in found]
-            index = np.mean([adjusted_rand_score(y, labels) for labels in found])
-            mean, deviation = np.mean(accuracies), np.std(accuracies)
-            line.append(f"{mean:.3f} +- {deviation:.3f} / {index:.3f}")
-        lines.append(line)
-        print(*line, sep="  ", flush=True)
-    print(markdown(["set", "shape", "classes", *methods], lines))
+SETS = {
+    "ItalyPowerDemand": "italy_power_demand",
+    "GunPoint": "gunpoint",
+    "ArrowHead": "arrow_head",
+    "OSULeaf": "osuleaf",
+    "BasicMotions": "basic_motions",
+    "JapaneseVowels": "japanese_vowels",
+}
+STUDY = Study(
+    tuple(SETS),
+    {
+        "kmeans": METHODS["kmeans"],
+        "aeon-dtw": partial(make_on_series, "TimeSeriesKMeans", distance="dtw"),
+        "aeon-kshape": partial(make_on_series, "KShape"),
+        "depict:table": make_on_rows,
+        "depict": partial(METHODS["depict"], network="sequence"),
+    },
+    n_seeds=3,
+    known={
+        name: DataSet("", partial(load_series, name=loader))
+        for name, loader in SETS.items()
+    },
+)
 
 
 if __name__ == "__main__":
-    main()
+    study_command(STUDY, Path(__file__).with_suffix(""), __doc__)

@@ -22,6 +22,7 @@ def make_parser():
         "Measure clusterers on the X (and y) of an .npz file (--data), or on the data "
         f"sets of a study ({', '.join(SUITES)}) and of --suite speed (--data-dir).",
         METHODS,
+        dict.fromkeys(name for suite in SUITES.values() for name in suite.known),
         prog="python -m skdepict.benchmark",
     )
     parser.add_argument("--data", help=".npz file with X, and maybe y")

@@ -218,6 +218,6 @@ def available(methods, is_installed=find_spec):
     -------
     available : list of str
     """
-    peers = ("clustpy", "evoc", "spectralnet", "umap")
+    peers = ("aeon", "clustpy", "evoc", "spectralnet", "umap")
     missing = [name for name in peers if not is_installed(name)]
     return [name for name in methods if name.partition("-")[0] not in missing]

@@ -3,16 +3,14 @@
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
-from skdepict.benchmark.data import SETS, TABLES, UNEVEN_SETS
 
-
-def study_parser(description, methods, **keywords):
+def study_parser(description, methods, sets, **keywords):
     """A parser with the options of a study.
 
     Parameters
     ----------
     description : str
-    methods : iterable of str
+    methods, sets : iterable of str
         Those that can be chosen.
     **keywords
         Of `argparse.ArgumentParser`.
@@ -29,8 +27,7 @@ def study_parser(description, methods, **keywords):
     parser.add_argument(
         "--sets",
         type=words,
-        help=f"comma-separated, of {', '.join(SETS)}, for --suite uneven of "
-        f"{', '.join(UNEVEN_SETS)}, for --suite tables of {', '.join(TABLES)}",
+        help=f"comma-separated, of {', '.join(sets)}",
     )
     parser.add_argument(
         "--methods", type=words, help=f"comma-separated, of {', '.join(methods)}"
@@ -49,7 +46,7 @@ def needed(arguments, option):
     """The value of an option that has to be given."""
     value = getattr(arguments, option.strip("-").replace("-", "_"))
     if value is None:
-        raise ValueError(f"--suite {arguments.suite} needs {option}")
+        raise ValueError(f"{option} is needed")
     return value
 
 

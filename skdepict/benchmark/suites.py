@@ -41,7 +41,7 @@ class Study:
     Attributes
     ----------
     sets : tuple of str
-        Names in `SETS`.
+        Names in `known`.
     methods : dict of str to callable
         What makes the clusterers, as in `METHODS`: module functions, which another
         process can import, or partial objects of them.
@@ -78,9 +78,13 @@ def run_suite(study, arguments):
         Values of the options of `study_parser`.
     """
     tasks = {}
-    data_dir = needed(arguments, "--data-dir")
     methods = _choose_methods(study.methods, arguments.methods)
-    for name in _choose_sets(arguments.sets or study.sets, study.known, data_dir):
+    sets = arguments.sets or study.sets
+    check_words(sets, study.known, "data sets")
+    # Some packages bring their data sets with them.
+    have_files = any(study.known[name].file for name in sets)
+    data_dir = needed(arguments, "--data-dir") if have_files else "."
+    for name in _choose_sets(sets, study.known, data_dir):
         chosen = study.known[name]
         for method in methods:
             n_seeds = arguments.seeds or study.n_seeds
@@ -125,7 +129,7 @@ def study_command(study, output, description, argv=None):
     argv : list of str, default=None
         The command line.
     """
-    parser = study_parser(description, study.methods)
+    parser = study_parser(description, study.methods, study.known)
     parser.set_defaults(output=output)
     try:
         run_suite(study, parser.parse_args(argv))
@@ -134,7 +138,6 @@ def study_command(study, output, description, argv=None):
 
 
 def _choose_sets(names, known, data_dir):
-    check_words(names, known, "data sets")
     missing = missing_files({name: known[name] for name in names}, data_dir)
     for name, path in missing.items():
         _note(f"{name} is left out: {path} is missing.")
