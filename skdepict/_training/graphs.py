@@ -13,7 +13,7 @@ from skdepict._path_integral.graph import N_NEIGHBORS, nearest_neighbors
 from skdepict._path_integral.tree import merge_neighbors
 from skdepict._surroundings import sklearn_defaults
 from skdepict._training.device_neighbors import device_neighbors
-from skdepict._training.joins import score
+from skdepict._training.information import score
 from skdepict._training.objectives import (
     chance,
     same_sizes,

@@ -13,14 +13,24 @@ import numpy as np
 from scipy.cluster.hierarchy import from_mlab_linkage
 from scipy.special import logit
 
-from skdepict._training.objectives import chance
+from skdepict._training.information import (
+    columns_joined,
+    information_lost,
+    pairwise_agreements,
+    parted,
+    score,
+    without,
+)
 
 # What the information that a join loses is divided by, to these powers, is the
 # information that it would lose if no view ever left its group. With 0 the smallest
 # groups are joined first, with 1 those that are confused most, whatever their sizes.
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
-# How much the confusion of clusters counts beside the evenness of their sizes.
-CONFUSION_WEIGHT = 4.0
+# How much the least distinct pairs of clusters count beside the score; from 1 to 4
+# nearly the same.
+DISTINCTNESS_WEIGHT = 2.0
+# How many pairs are tried.
+N_PAIRS = 10
 # The odds that two views agree which of the two least distinct clusters they are in,
 # as a share of the odds that they agree on the cluster at all. Where it is less, the
 # two are one.
@@ -100,10 +110,10 @@ def join_groups(frequencies, power, n_samples, within=None):
     joint = frequencies.copy()
     n_groups = len(joint)
     nodes = np.arange(n_groups)
-    joined = _columns_joined(joint)
+    joined = columns_joined(joint)
     children, agreements, numbers, scores = [], [], [], []
     while len(joint) > 1:
-        information, most = _information_lost(joint, joined)
+        information, most = information_lost(joint, joined)
         with np.errstate(divide="ignore", invalid="ignore"):
             cost = np.nan_to_num(information / most**power, nan=0.0)
             agreement = np.nan_to_num(information / most, nan=0.0)
@@ -118,7 +128,7 @@ def join_groups(frequencies, power, n_samples, within=None):
         a, b = sorted(np.unravel_index(cost.argmin(), cost.shape))
         children.append(sorted((nodes[a], nodes[b])))
         agreements.append(agreement[a, b])
-        joint, joined = _without(joint, joined, a, b)
+        joint, joined = without(joint, joined, a, b)
         nodes[a] = n_groups + len(children) - 1
         nodes = np.delete(nodes, b)
         within = None if within is None else np.delete(within, b)
@@ -132,90 +142,73 @@ def join_groups(frequencies, power, n_samples, within=None):
     )
 
 
-def _phi(x):
-    """X log x, faster than `scipy.special.xlogy`."""
-    return x * np.log(np.maximum(x, 1e-300))
+def refine(frequencies, clusters, n_samples):
+    """Change a partition of groups as long as it gets better.
 
+    Joins are never undone, so one that was wrong early on costs a cluster. Here, again
+    and again, a part is taken out of a cluster, and two of the clusters that are there
+    then are joined, of those that are confused most: the best of all such changes. A
+    part is a group, or groups of one cluster that joins would make one.
 
-def _columns_joined(joint):
-    """Of each pair, phi of its joined columns, summed over all rows."""
-    return np.stack([_phi(row + joint).sum(axis=1) for row in joint])
-
-
-def _information_lost(joint, joined):
-    """What each pair would lose of I(view 1; view 2), and what it could lose at most.
-
-    Parameters
-    ----------
-    joint : ndarray of shape (n_groups, n_groups)
-        J.
-    joined : ndarray of shape (n_groups, n_groups)
-        See `_columns_joined`.
-
-    Returns
-    -------
-    information, most : ndarray of shape (n_groups, n_groups)
-    """
-    sizes, own, terms = joint.sum(axis=1), np.diag(joint), _phi(joint)
-    # In the rows of the two themselves a join makes four terms one.
-    in_rows = _phi(own[:, None] + joint)
-    together = _phi(own[:, None] + own + 2 * joint)
-    apart = terms.sum(axis=1)
-    most = _phi(sizes[:, None] + sizes) - _phi(sizes)[:, None] - _phi(sizes)
-    others = apart[:, None] + apart - joined + in_rows + in_rows.T
-    four = np.diag(terms)[:, None] + np.diag(terms) + 2 * terms
-    return 2 * (others + most) - four - together, most
-
-
-def _without(joint, joined, a, b):
-    """Join b to a: the joint frequencies, and `joined`, of what is left."""
-    for column in joint[[a, b]]:
-        joined = joined - _phi(column[:, None] + column)
-    joint = joint.copy()
-    joint[a] += joint[b]
-    joint[:, a] += joint[:, b]
-    joined = joined + _phi(joint[a][:, None] + joint[a])
-    kept = np.delete(np.arange(len(joint)), b)
-    joint, joined = joint[np.ix_(kept, kept)], joined[np.ix_(kept, kept)]
-    joined[a] = joined[:, a] = _phi(joint[a] + joint).sum(axis=1)
-    return joint, joined
-
-
-def score(joint, n_samples):
-    """Judge clusters without knowing classes.
-
-    Of two partitions into k clusters that one is better whose clusters are confused
-    less and whose sizes are more even. Neither has a scale of its own: whether the
-    clusters of these data are even, or apart, is not known before. So what counts is by
-    which factor one is better. With a density of KL(f || u) that is the same in its
-    logarithm, and k - 1 sizes to choose, a partition has a probability proportional to
-    KL(f || u) ** -((k - 1) / 2), and a likewise one for what two views disagree on.
+    The score counts each sample alike, so it may prefer halves of a large cluster to
+    two small ones. So the mean logarithm of how distinct each cluster is from the one
+    that it is confused with most, in which clusters count alike, is added to it.
 
     Parameters
     ----------
-    joint : ndarray of shape (n_clusters, n_clusters)
-        J of two or more clusters.
+    frequencies : ndarray of shape (n_groups, n_groups)
+        J, symmetric and summing to 1.
+    clusters : ndarray of shape (n_groups,)
+        Values in 0 to n_clusters - 1.
     n_samples : int
 
     Returns
     -------
-    agreement : float
-        I(view 1; view 2) over the entropy of the clusters: 1 if two views of a sample
-        never differ, 0 if they have nothing to do with each other.
-    score : float
-        The higher, the better, among partitions into the same number of clusters.
+    clusters : ndarray of shape (n_groups,)
+        As many.
     """
-    sizes, n_clusters = joint.sum(axis=1), len(joint)
-    entropy = -_phi(sizes).sum()
-    information = _phi(joint).sum() + 2 * entropy
-    agreement = information / max(entropy, 1e-300)
-    unevenness = np.log(n_clusters) - entropy + chance(n_samples, n_clusters)
-    # No agreement is known better than to one sample.
-    disagreement = max(1.0 - agreement, 1 / n_samples)
-    return (
-        agreement,
-        -np.log(unevenness) / 2 - CONFUSION_WEIGHT * np.log(disagreement),
-    )
+    n_clusters = int(clusters.max()) + 1
+    if n_clusters < 3:
+        return clusters
+
+    def value(joint, joined):
+        least = pairwise_agreements(joint, joined).min(axis=1)
+        distinctness = np.log(least.clip(*CERTAIN)).mean()
+        return score(joint, n_samples)[1] + DISTINCTNESS_WEIGHT * distinctness
+
+    while True:
+        indicators = np.eye(n_clusters)[clusters]
+        with_clusters = frequencies @ indicators
+        joint = indicators.T @ with_clusters
+        joined = columns_joined(joint)
+        # Beyond rounding.
+        best, changed = value(joint, joined) + 1e-6, None
+        for part in _parts(frequencies, clusters, n_samples):
+            row = with_clusters[part].sum(axis=0)
+            own = frequencies[np.ix_(part, part)].sum()
+            more = parted(joint, joined, clusters[part[0]], row, own)
+            agreements = pairwise_agreements(*more)
+            agreements[np.tril_indices(n_clusters + 1)] = np.inf
+            for pair in np.argsort(agreements, axis=None)[:N_PAIRS]:
+                a, b = np.unravel_index(pair, agreements.shape)
+                if (found := value(*without(*more, a, b))) > best:
+                    best = found
+                    changed = clusters.copy()
+                    changed[part] = n_clusters
+                    changed[changed == b] = a
+        if changed is None:
+            return clusters
+        clusters = np.unique(changed, return_inverse=True)[1]
+
+
+def _parts(frequencies, clusters, n_samples):
+    """Each group, and all that joins within clusters make, but no whole cluster."""
+    n_groups, sizes = len(clusters), np.bincount(clusters)
+    parts = list(np.arange(n_groups)[:, None])
+    joins = join_groups(frequencies, POWERS[-1], n_samples, clusters)
+    for a, b in joins.children[: n_groups - len(sizes)]:
+        parts.append(np.concatenate([parts[a], parts[b]]))
+    return [part for part in parts if len(part) < sizes[clusters[part[0]]]]
 
 
 def number_of_clusters(numbers, of_neighbors=False):
@@ -369,6 +362,10 @@ def join(
                 for partition in proposals(groups, n_clusters)
             ]
         joins = max(sequences, key=lambda joins: joins.scores[n_clusters - 2])
+        if nearby is not None:
+            clusters = clusters_of(joins.children, n_clusters)
+            clusters = refine(frequencies, clusters, n_samples)
+            joins = join_groups(frequencies, POWERS[-1], n_samples, clusters)
     clusters = clusters_of(joins.children, n_clusters)
     if n_clusters < n_groups:
         sizes = np.bincount(clusters[groups], minlength=n_clusters)

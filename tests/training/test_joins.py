@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, is_valid_linkage
 from sklearn.metrics import adjusted_rand_score
 
+from skdepict._training.information import score
 from skdepict._training.joins import (
     POWERS,
     check_joined,
@@ -14,7 +15,6 @@ from skdepict._training.joins import (
     join,
     join_groups,
     number_of_clusters,
-    score,
 )
 
 

@@ -27,7 +27,7 @@ from skdepict._training.graphs import (
     path_integral_labels,
     uniform,
 )
-from skdepict._training.joins import score
+from skdepict._training.information import score
 from skdepict._training.objectives import size_divergence, sizes_of
 from skdepict._training.settings import Settings
 from skdepict._training.start import (
