@@ -168,8 +168,9 @@ def refine(frequencies, clusters, n_samples):
         As many.
     """
     n_clusters = int(clusters.max()) + 1
-    if n_clusters < 3:
+    if n_clusters == 1:
         return clusters
+    pairs = np.triu_indices(n_clusters + 1, k=1)
 
     def value(joint, joined):
         least = pairwise_agreements(joint, joined).min(axis=1)
@@ -187,10 +188,9 @@ def refine(frequencies, clusters, n_samples):
             row = with_clusters[part].sum(axis=0)
             own = frequencies[np.ix_(part, part)].sum()
             more = parted(joint, joined, clusters[part[0]], row, own)
-            agreements = pairwise_agreements(*more)
-            agreements[np.tril_indices(n_clusters + 1)] = np.inf
-            for pair in np.argsort(agreements, axis=None)[:N_PAIRS]:
-                a, b = np.unravel_index(pair, agreements.shape)
+            agreements = pairwise_agreements(*more)[pairs]
+            for pair in np.argsort(agreements)[:N_PAIRS]:
+                a, b = pairs[0][pair], pairs[1][pair]
                 if (found := value(*without(*more, a, b))) > best:
                     best = found
                     changed = clusters.copy()

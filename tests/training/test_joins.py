@@ -15,6 +15,7 @@ from skdepict._training.joins import (
     join,
     join_groups,
     number_of_clusters,
+    refine,
 )
 
 
@@ -157,6 +158,60 @@ def test_the_best_of_proposals_is_taken_and_its_tree_is_cut_there(seed, n_groups
     best = max(partitions, key=lambda p: score(coarse(joint, p), len(groups))[1])
     assert adjusted_rand_score(best, joined.clusters) == 1.0
     assert is_valid_linkage(joined.linkage())
+
+
+def changes(clusters):
+    """All partitions that differ by a group in another cluster, as many clusters."""
+    for group, own in enumerate(clusters):
+        for other in np.unique(clusters):
+            changed = clusters.copy()
+            changed[group] = other
+            if other != own and len(np.unique(changed)) == len(np.unique(clusters)):
+                yield changed
+
+
+def worth(joint, clusters):
+    """What refining raises, pair by pair."""
+    left = coarse(joint, np.unique(clusters, return_inverse=True)[1])
+    least = []
+    for a in range(len(left)):
+        agreements = []
+        for b in range(len(left)):
+            if a != b:
+                names = np.arange(len(left))
+                names[a] = b
+                names = np.unique(names, return_inverse=True)[1]
+                x, y = left.sum(axis=1)[[a, b]]
+                most = (x + y) * np.log(x + y) - x * np.log(x) - y * np.log(y)
+                lost = information(left) - information(coarse(left, names))
+                agreements.append(lost / most)
+        least.append(min(agreements))
+    return score(left, 1000)[1] + 2 * np.log(least).mean()
+
+
+@given(seed=st.integers(0, 10_000), n_clusters=st.integers(2, 4))
+def test_refined_clusters_are_no_worse_and_no_group_is_better_elsewhere(
+    seed, n_clusters
+):
+    joint = random_joint(seed, 7)
+    clusters = np.random.default_rng(seed).permutation(np.arange(7) % n_clusters)
+    refined = refine(joint, clusters, 1000)
+    assert len(np.unique(refined)) == n_clusters
+    assert worth(joint, refined) >= worth(joint, clusters) - 1e-6
+    # Of so few clusters no pair is left out of those that are tried.
+    for changed in changes(refined):
+        assert worth(joint, changed) <= worth(joint, refined) + 1e-5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_clusters_that_were_joined_wrongly_are_parted(seed):
+    """Two small clusters are one, and a large one is two."""
+    joint, owners, _ = planted([8.0, 4.0, 2.0, 1.0, 1.0], 3, seed=seed)
+    wrong = owners.copy()
+    wrong[owners == 4] = 3
+    wrong[0] = 4
+    assert adjusted_rand_score(wrong, owners) < 0.9
+    assert adjusted_rand_score(refine(joint, wrong, 5000), owners) == 1.0
 
 
 def test_proposals_of_fewer_clusters_than_asked_for_are_split():
