@@ -84,13 +84,21 @@ def score(joint, n_samples):
     score : float
         The higher, the better, among partitions into the same number of clusters.
     """
-    sizes, n_clusters = joint.sum(axis=1), len(joint)
-    entropy = -phi(sizes).sum()
-    information = phi(joint).sum() + 2 * entropy
-    agreement = information / max(entropy, 1e-300)
+    return score_of(*entropy_and_information(joint), len(joint), n_samples)
+
+
+def entropy_and_information(joint):
+    """H(cluster) and I(view 1; view 2)."""
+    entropy = -phi(joint.sum(axis=1)).sum()
+    return entropy, phi(joint).sum() + 2 * entropy
+
+
+def score_of(entropy, information, n_clusters, n_samples):
+    """See `score`; of many partitions if these are arrays."""
+    agreement = information / np.maximum(entropy, 1e-300)
     unevenness = np.log(n_clusters) - entropy + chance(n_samples, n_clusters)
     # No agreement is known better than to one sample.
-    disagreement = max(1.0 - agreement, 1 / n_samples)
+    disagreement = np.maximum(1.0 - agreement, 1 / n_samples)
     return (
         agreement,
         -np.log(unevenness) / 2 - CONFUSION_WEIGHT * np.log(disagreement),
@@ -130,16 +138,22 @@ def parted(joint, joined, a, row, own):
     return joint, joined
 
 
-def pairwise_agreements(joint, joined):
+def pairwise_agreements(information, most, power=1.0):
     """By how much two views agree which of two clusters they are in, for each pair.
+
+    Parameters
+    ----------
+    information, most : ndarray of shape (n_clusters, n_clusters)
+        See `information_lost`.
+    power : float, default=1.0
+        With another one, what joins cost; see `joins.POWERS`.
 
     Returns
     -------
     agreements : ndarray of shape (n_clusters, n_clusters)
-        Information over entropy, infinite on the diagonal.
+        From 0 to 1, but for rounding, and infinite on the diagonal.
     """
-    information, most = information_lost(joint, joined)
     with np.errstate(divide="ignore", invalid="ignore"):
-        agreements = np.nan_to_num(information / most, nan=0.0)
+        agreements = np.nan_to_num(information / most**power, nan=0.0)
     np.fill_diagonal(agreements, np.inf)
     return agreements

@@ -15,10 +15,12 @@ from scipy.special import logit
 
 from skdepict._training.information import (
     columns_joined,
+    entropy_and_information,
     information_lost,
     pairwise_agreements,
     parted,
     score,
+    score_of,
     without,
 )
 
@@ -114,11 +116,8 @@ def join_groups(frequencies, power, n_samples, within=None):
     children, agreements, numbers, scores = [], [], [], []
     while len(joint) > 1:
         information, most = information_lost(joint, joined)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            cost = np.nan_to_num(information / most**power, nan=0.0)
-            agreement = np.nan_to_num(information / most, nan=0.0)
-        np.fill_diagonal(cost, np.inf)
-        np.fill_diagonal(agreement, np.inf)
+        agreement = pairwise_agreements(information, most)
+        cost = pairwise_agreements(information, most, power)
         of_all, score_of_all = score(joint, n_samples)
         modularity = np.trace(joint) - np.square(joint.sum(axis=1)).sum()
         numbers.append((len(joint), of_all, agreement.min(), modularity))
@@ -170,35 +169,51 @@ def refine(frequencies, clusters, n_samples):
     n_clusters = int(clusters.max()) + 1
     if n_clusters == 1:
         return clusters
-    pairs = np.triu_indices(n_clusters + 1, k=1)
-
-    def value(joint, joined):
-        least = pairwise_agreements(joint, joined).min(axis=1)
-        distinctness = np.log(least.clip(*CERTAIN)).mean()
-        return score(joint, n_samples)[1] + DISTINCTNESS_WEIGHT * distinctness
-
+    pairs = np.array(np.triu_indices(n_clusters + 1, k=1))
     while True:
         indicators = np.eye(n_clusters)[clusters]
         with_clusters = frequencies @ indicators
         joint = indicators.T @ with_clusters
         joined = columns_joined(joint)
         # Beyond rounding.
-        best, changed = value(joint, joined) + 1e-6, None
+        best, changed = _quality(joint, joined, n_samples) + 1e-6, None
         for part in _parts(frequencies, clusters, n_samples):
             row = with_clusters[part].sum(axis=0)
             own = frequencies[np.ix_(part, part)].sum()
             more = parted(joint, joined, clusters[part[0]], row, own)
-            agreements = pairwise_agreements(*more)[pairs]
-            for pair in np.argsort(agreements)[:N_PAIRS]:
-                a, b = pairs[0][pair], pairs[1][pair]
-                if (found := value(*without(*more, a, b))) > best:
-                    best = found
+            lost, most = information_lost(*more)
+            agreements = pairwise_agreements(lost, most)
+            entropy, information = entropy_and_information(more[0])
+            for a, b in pairs.T[np.argsort(agreements[*pairs])[:N_PAIRS]]:
+                after = entropy - most[a, b], information - lost[a, b]
+                # A join makes no pair of others more distinct.
+                others = np.delete(np.delete(agreements, (a, b), 0), (a, b), 1)
+                bound = score_of(*after, n_clusters, n_samples)[1]
+                bound += DISTINCTNESS_WEIGHT * _distinctness(others, n_clusters)
+                if bound <= best:
+                    continue
+                quality = _quality(*without(*more, a, b), n_samples)
+                if quality > best:
+                    best = quality
                     changed = clusters.copy()
                     changed[part] = n_clusters
                     changed[changed == b] = a
         if changed is None:
             return clusters
         clusters = np.unique(changed, return_inverse=True)[1]
+
+
+def _distinctness(agreements, n_clusters):
+    """The mean over clusters, of which those that are left out are as can be."""
+    least = agreements.min(axis=1, initial=CERTAIN[1]).clip(CERTAIN[0])
+    return np.log(least).sum() / n_clusters
+
+
+def _quality(joint, joined, n_samples):
+    """What `refine` raises."""
+    agreements = pairwise_agreements(*information_lost(joint, joined))
+    distinctness = _distinctness(agreements, len(joint))
+    return score(joint, n_samples)[1] + DISTINCTNESS_WEIGHT * distinctness
 
 
 def _parts(frequencies, clusters, n_samples):
