@@ -28,10 +28,10 @@ from skdepict._training.information import (
 # information that it would lose if no view ever left its group. With 0 the smallest
 # groups are joined first, with 1 those that are confused most, whatever their sizes.
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
-# How much the least distinct pairs of clusters count beside the score; from 1 to 4
-# nearly the same.
+# How much it counts beside the score how distinct clusters are, where a partition is
+# refined. From 1 to 4 nearly the same.
 DISTINCTNESS_WEIGHT = 2.0
-# How many pairs are tried.
+# How many pairs of clusters might be joined when a part has been taken out of one.
 N_PAIRS = 10
 # The odds that two views agree which of the two least distinct clusters they are in,
 # as a share of the odds that they agree on the cluster at all. Where it is less, the
@@ -151,7 +151,9 @@ def refine(frequencies, clusters, n_samples):
 
     The score counts each sample alike, so it may prefer halves of a large cluster to
     two small ones. So the mean logarithm of how distinct each cluster is from the one
-    that it is confused with most, in which clusters count alike, is added to it.
+    that it is confused with most, in which clusters count alike, is added to it. As the
+    score is the logarithm of a probability but for a factor of n_clusters - 1, what is
+    found has to be e times as probable as what was given.
 
     Parameters
     ----------
@@ -164,19 +166,20 @@ def refine(frequencies, clusters, n_samples):
     Returns
     -------
     clusters : ndarray of shape (n_groups,)
-        As many.
+        As many; those that were given, if none are that much better.
     """
-    n_clusters = int(clusters.max()) + 1
+    given, n_clusters, gain = clusters, int(clusters.max()) + 1, 0.0
     if n_clusters == 1:
-        return clusters
+        return given
     pairs = np.array(np.triu_indices(n_clusters + 1, k=1))
     while True:
         indicators = np.eye(n_clusters)[clusters]
         with_clusters = frequencies @ indicators
         joint = indicators.T @ with_clusters
         joined = columns_joined(joint)
+        quality = _quality(joint, joined, n_samples)
         # Beyond rounding.
-        best, changed = _quality(joint, joined, n_samples) + 1e-6, None
+        best, changed = quality + 1e-6, None
         for part in _parts(frequencies, clusters, n_samples):
             row = with_clusters[part].sum(axis=0)
             own = frequencies[np.ix_(part, part)].sum()
@@ -192,14 +195,14 @@ def refine(frequencies, clusters, n_samples):
                 bound += DISTINCTNESS_WEIGHT * _distinctness(others, n_clusters)
                 if bound <= best:
                     continue
-                quality = _quality(*without(*more, a, b), n_samples)
-                if quality > best:
-                    best = quality
+                if (found := _quality(*without(*more, a, b), n_samples)) > best:
+                    best = found
                     changed = clusters.copy()
                     changed[part] = n_clusters
                     changed[changed == b] = a
         if changed is None:
-            return clusters
+            return clusters if (n_clusters - 1) * gain >= 1 else given
+        gain += best - quality
         clusters = np.unique(changed, return_inverse=True)[1]
 
 
@@ -379,8 +382,9 @@ def join(
         joins = max(sequences, key=lambda joins: joins.scores[n_clusters - 2])
         if nearby is not None:
             clusters = clusters_of(joins.children, n_clusters)
-            clusters = refine(frequencies, clusters, n_samples)
-            joins = join_groups(frequencies, POWERS[-1], n_samples, clusters)
+            refined = refine(frequencies, clusters, n_samples)
+            if not np.array_equal(refined, clusters):
+                joins = join_groups(frequencies, POWERS[-1], n_samples, refined)
     clusters = clusters_of(joins.children, n_clusters)
     if n_clusters < n_groups:
         sizes = np.bincount(clusters[groups], minlength=n_clusters)
