@@ -84,7 +84,8 @@ def score(joint, n_samples):
     score : float
         The higher, the better, among partitions into the same number of clusters.
     """
-    return score_of(*entropy_and_information(joint), len(joint), n_samples)
+    entropy, information = entropy_and_information(joint)
+    return score_of(entropy, information, len(joint), n_samples)
 
 
 def entropy_and_information(joint):

@@ -183,10 +183,10 @@ def refine(frequencies, clusters, n_samples):
         for part in _parts(frequencies, clusters, n_samples):
             row = with_clusters[part].sum(axis=0)
             own = frequencies[np.ix_(part, part)].sum()
-            more = parted(joint, joined, clusters[part[0]], row, own)
-            lost, most = information_lost(*more)
+            more, more_joined = parted(joint, joined, clusters[part[0]], row, own)
+            lost, most = information_lost(more, more_joined)
             agreements = pairwise_agreements(lost, most)
-            entropy, information = entropy_and_information(more[0])
+            entropy, information = entropy_and_information(more)
             for a, b in pairs.T[np.argsort(agreements[*pairs])[:N_PAIRS]]:
                 after = entropy - most[a, b], information - lost[a, b]
                 # A join makes no pair of others more distinct.
@@ -195,7 +195,9 @@ def refine(frequencies, clusters, n_samples):
                 bound += DISTINCTNESS_WEIGHT * _distinctness(others, n_clusters)
                 if bound <= best:
                     continue
-                if (found := _quality(*without(*more, a, b), n_samples)) > best:
+                left, left_joined = without(more, more_joined, a, b)
+                found = _quality(left, left_joined, n_samples)
+                if found > best:
                     best = found
                     changed = clusters.copy()
                     changed[part] = n_clusters
