@@ -29,10 +29,9 @@ X = np.load(path, mmap_mode="r")[:n_samples]
 if how == "memory":
     X = np.array(X)
 labels = np.arange(n_samples) % 4
-steps = {"fit_epochs": 1, "max_iter": 1, "learning_rate": 1e-6, "working_size": None}
-model = DEPICTClustering(
-    4, init=labels, embedding_dim=4, network="dense", distortion=False, **steps
-)
+steps = {"fit_epochs": 1, "max_iter": 1, "learning_rate": 1e-6}
+plain = {"network": "dense", "distortion": False, "working_size": None}
+model = DEPICTClustering(4, init=labels, embedding_dim=4, **plain, **steps)
 model.fit(X).predict(X)
 print(peak_memory_mib())
 """

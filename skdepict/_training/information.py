@@ -95,11 +95,11 @@ def entropy_and_information(joint):
 
 
 def score_of(entropy, information, n_clusters, n_samples):
-    """See `score`; of many partitions if these are arrays."""
-    agreement = information / np.maximum(entropy, 1e-300)
+    """What `score` says, from the entropy and the information of a partition."""
+    agreement = information / max(entropy, 1e-300)
     unevenness = np.log(n_clusters) - entropy + chance(n_samples, n_clusters)
     # No agreement is known better than to one sample.
-    disagreement = np.maximum(1.0 - agreement, 1 / n_samples)
+    disagreement = max(1.0 - agreement, 1 / n_samples)
     return (
         agreement,
         -np.log(unevenness) / 2 - CONFUSION_WEIGHT * np.log(disagreement),

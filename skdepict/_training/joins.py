@@ -355,7 +355,8 @@ def join(
         joins by different `POWERS` make.
     nearby : ndarray of shape (n_groups, n_groups), default=None
         J of samples and what is near them, which counts as much as `frequencies` for
-        which groups are joined, but not for the number.
+        which groups are joined, but not for the number. The clusters are refined where
+        it is given.
     of_neighbors : bool, default=False
         Whether `frequencies` are those of samples and their neighbours.
 
