@@ -301,8 +301,8 @@ class DEPICTClustering(
         views are in one cluster than views of different samples; each for what is left
         when the groups that are confused most are joined. n_clusters="auto" takes the
         number up to which the odds of the least agreement are at least 0.37 of those of
-        the agreement, but where views are neighbours no more than the number of the
-        highest modularity.
+        the agreement, or 0.3 where images are distorted, but where views are neighbours
+        no more than the number of the highest modularity.
 
     cluster_centers_ : ndarray of shape (n_clusters, embedding_dim)
         The mean embedding of each cluster; NaN for a cluster that has no samples.

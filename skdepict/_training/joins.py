@@ -35,8 +35,9 @@ DISTINCTNESS_WEIGHT = 2.0
 N_PAIRS = 10
 # The odds that two views agree which of the two least distinct clusters they are in,
 # as a share of the odds that they agree on the cluster at all. Where it is less, the
-# two are one.
+# two are one. A kind of image that is rare is less distinct in distorted views.
 LEAST_ODDS = 0.37
+LEAST_ODDS_DISTORTED = 0.3
 # Clusters lie apart where one view of a sample tells this share of the information on
 # which of them another view is in.
 APART = 0.9
@@ -231,7 +232,7 @@ def _parts(frequencies, clusters, n_samples):
     return [part for part in parts if len(part) < sizes[clusters[part[0]]]]
 
 
-def number_of_clusters(numbers, of_neighbors=False):
+def number_of_clusters(numbers, of_neighbors=False, least_odds=LEAST_ODDS):
     """The number of clusters up to which all are distinct.
 
     Of classes that overlap, each part is as distinct as the whole. Neighbours then say
@@ -245,6 +246,7 @@ def number_of_clusters(numbers, of_neighbors=False):
         Of joins of what is confused most; see `Joins`.
     of_neighbors : bool, default=False
         Whether the two views of a sample are it and its neighbour.
+    least_odds : float, default=`LEAST_ODDS`
 
     Returns
     -------
@@ -252,7 +254,7 @@ def number_of_clusters(numbers, of_neighbors=False):
         2 if there is no evidence for more.
     """
     agreement, least = logit(numbers[:, 1:3]).T
-    distinct = least - agreement >= np.log(LEAST_ODDS)
+    distinct = least - agreement >= np.log(least_odds)
     n_distinct = 1 + max(1, int(np.argmin(np.append(distinct, False))))
     if not of_neighbors:
         return n_distinct
@@ -354,9 +356,9 @@ def join(
         ndarray of shape (n_groups,), of which the best is taken. By default those that
         joins by different `POWERS` make.
     nearby : ndarray of shape (n_groups, n_groups), default=None
-        J of samples and what is near them, which counts as much as `frequencies` for
-        which groups are joined, but not for the number. The clusters are refined where
-        it is given.
+        J of samples and what is near them, where `frequencies` are those of distorted
+        views. It counts as much as these for which groups are joined, but not for the
+        number. The clusters are refined where it is given.
     of_neighbors : bool, default=False
         Whether `frequencies` are those of samples and their neighbours.
 
@@ -369,7 +371,8 @@ def join(
     joins = most_confused = join_groups(frequencies, POWERS[-1], n_samples)
     numbers = most_confused.numbers
     if n_clusters is None:
-        n_clusters = number_of_clusters(numbers, of_neighbors)
+        least_odds = LEAST_ODDS if nearby is None else LEAST_ODDS_DISTORTED
+        n_clusters = number_of_clusters(numbers, of_neighbors, least_odds)
     if nearby is not None:
         frequencies = (frequencies + nearby) / 2
         joins = most_confused = join_groups(frequencies, POWERS[-1], n_samples)

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, is_valid_linkage
+from scipy.optimize import brentq
+from scipy.special import logit
 from sklearn.metrics import adjusted_rand_score
 
 from skdepict._training.information import score
@@ -304,6 +306,24 @@ def test_clusters_are_distinct_up_to_where_the_odds_fall():
     # What comes later is no reason to split.
     assert number_of(distinct, one, distinct) == 2
     assert number_of(one, one) == 2
+
+
+def test_distorted_images_may_be_less_distinct():
+    """By as much as rare kinds of images are."""
+
+    def confused(share):
+        joint = np.diag([0.5, 0.25 - share, 0.25 - share])
+        joint[1, 2] = joint[2, 1] = share
+        return 0.99 * joint + 0.01 / 9
+
+    def share_of_odds(share):
+        _, agreement, least, _ = join_groups(confused(share), 1.0, 100).numbers[-1]
+        return np.exp(logit(least) - logit(agreement))
+
+    joint = confused(brentq(lambda share: share_of_odds(share) - 0.335, 0.001, 0.12))
+    groups = np.repeat(np.arange(3), (50, 25, 25))
+    assert join(joint, groups)[1] == 2
+    assert join(joint, groups, nearby=joint)[1] == 3
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,0 +1,112 @@
+"""Constants of joins, chosen on half of the sets of images and seen on the others.
+
+A fit of each set of the study "uneven" is run to its first join; what the join sees is
+kept in a folder, from which a run that was killed continues. Then fine groups are
+joined to as many clusters as there are classes, or as are found, with one constant
+changed at a time, and not trained further. Hours on two cores; seconds from the
+folder::
+
+    python docs/results/joins_constants.py --data-dir ../shared/data --folder joins
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from skdepict import DEPICTClustering
+from skdepict._training import information, joins, judge
+from skdepict.benchmark.data import UNEVEN_SETS
+from skdepict.metrics import clustering_accuracy
+
+CHOSEN_ON = ("digits", "USPS", "COIL-20", "Fashion-test")
+SEEN_ON = ("MNIST-test", "MNIST-2000", "MNIST-3000", "CMU-PIE")
+N_DRAWS = 3
+# What is changed, where it is, and its values; whether the number is told.
+CONSTANTS = [
+    ("CONFUSION_WEIGHT", information, (1, 2, 3, 4, 6, 8, 12), True),
+    ("DISTINCTNESS_WEIGHT", joins, (0, 0.5, 1, 2, 3, 4, 8), True),
+    ("N_PAIRS", joins, (1, 3, 10), True),
+    ("LEAST_ODDS", joins, (0.2, 0.25, 0.28, 0.3, 0.32, 0.34, 0.37, 0.4, 0.45), False),
+]
+
+
+class Seen(Exception):
+    """Ends a fit at its first join."""
+
+
+def what_a_join_sees(X, n_clusters):
+    """Frequencies and groups of the first join of a fit; None if it joins nothing."""
+
+    def stop(frequencies, groups, n_clusters, proposals, nearby, of_neighbors):
+        raise Seen(frequencies, nearby, groups)
+
+    original, judge.join = judge.join, stop
+    try:
+        DEPICTClustering(n_clusters, random_state=0).fit(X)
+    except Seen as seen:
+        # Of clusters that were found at once the order of joins is asked for, too.
+        return seen.args if len(seen.args[0]) > n_clusters else None
+    finally:
+        judge.join = original
+    return None
+
+
+def collect(name, draw, data_dir, folder):
+    """What a join sees of a draw of a set, and its classes; None without a join."""
+    path = Path(folder, f"{name} {draw}.npz".replace(":", "-").replace(" ", "_"))
+    if not path.exists():
+        X, y = UNEVEN_SETS[name].read(data_dir, draw)
+        seen = what_a_join_sees(X, len(np.unique(y)))
+        names = ("frequencies", "nearby", "groups")
+        arrays = {} if seen is None else dict(zip(names, seen, strict=True)) | {"y": y}
+        np.savez(path, **arrays)
+    with np.load(path) as file:
+        return dict(file) or None
+
+
+def quality(seen, told):
+    """Accuracy, and how many times too many or too few clusters there are."""
+    n_classes = len(np.unique(seen["y"]))
+    joined, number = joins.join(
+        seen["frequencies"],
+        seen["groups"],
+        n_classes if told else None,
+        nearby=seen["nearby"],
+    )
+    accuracy = clustering_accuracy(seen["y"], joined.labels())
+    return accuracy, abs(np.log(number / n_classes))
+
+
+def main():
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", required=True)
+    parser.add_argument("--folder", required=True)
+    options = parser.parse_args()
+    Path(options.folder).mkdir(exist_ok=True)
+    halves = []
+    for half in (CHOSEN_ON, SEEN_ON):
+        names = [name for name in UNEVEN_SETS if name.split()[0] in half]
+        found = (
+            collect(name, draw, options.data_dir, options.folder)
+            for name in names
+            for draw in range(N_DRAWS)
+        )
+        halves.append([seen for seen in found if seen is not None])
+    print(f"{len(halves[0])} joins to choose on, {len(halves[1])} others")
+    for name, module, values, told in CONSTANTS:
+        default = getattr(module, name)
+        print(f"\n{name}, {default} by default: ACC{'' if told else ', |log n / k|'}")
+        for value in values:
+            setattr(module, name, value)
+            means = [
+                np.mean([quality(s, told) for s in half], axis=0) for half in halves
+            ]
+            shown = [f"{m[0]:.3f}" + ("" if told else f", {m[1]:.3f}") for m in means]
+            print(f"{value:>6} " + "   ".join(shown))
+        setattr(module, name, default)
+
+
+if __name__ == "__main__":
+    main()
