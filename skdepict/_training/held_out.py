@@ -112,7 +112,7 @@ class HeldOut:
     def _batches(self):
         """The held-out samples of this process, and their places among the labels."""
         self._model.eval()
-        size = inference_batch(self._samples.n_features)
+        size = inference_batch(self._samples.n_features, self._samples.device)
         for start in range(0, len(self._own), size):
             part = slice(start, start + size)
             x = self._samples.batch(self._own[part].to(self._samples.device))

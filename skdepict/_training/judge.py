@@ -172,7 +172,7 @@ def joint_frequencies(model, samples, noise, n_views=N_VIEWS):
     device = double_precision_device(samples.device)
     n_groups = model.assignment.out_features
     frequencies = torch.zeros(n_groups, n_groups, dtype=torch.float64, device=device)
-    batch = inference_batch(samples.n_features)
+    batch = inference_batch(samples.n_features, samples.device)
     for start in range(0, len(samples), batch):
         x = samples.batch(slice(start, start + batch))
         views = [

@@ -9,19 +9,24 @@ from skdepict._data.samples import Samples
 from skdepict.networks._device import is_out_of_memory, warn_of_memory
 
 # Samples per forward pass outside training; fewer of large ones, which have so many
-# values together at most, and maps of about 16 times the memory. The last batch is
-# filled up to a multiple of PADDED_ROWS, so that a row's result does not depend on how
-# many rows come with it: matrix products of other heights add up in another order.
+# values together at most, and maps of about 16 times the memory. A processor takes far
+# fewer: maps of 32 MB and more the system maps anew, page by page, each time. The last
+# batch is filled up to a multiple of PADDED_ROWS, so that a row's result does not
+# depend on how many rows come with it: matrix products of other heights add up in
+# another order.
 INFERENCE_BATCH = 1024
 INFERENCE_VALUES = 2**24
+INFERENCE_VALUES_ON_CPU = 2**18
 PADDED_ROWS = 32
 # Values of an embedding, or of probabilities, that are held in float64 at once.
 ASSIGNED_VALUES = 2**22
 
 
-def inference_batch(n_features):
+def inference_batch(n_features, device):
     """How many samples of so many values one forward pass takes outside training."""
-    n_samples = INFERENCE_VALUES // n_features // PADDED_ROWS * PADDED_ROWS
+    on_cpu = device.type == "cpu"
+    n_values = INFERENCE_VALUES_ON_CPU if on_cpu else INFERENCE_VALUES
+    n_samples = n_values // n_features // PADDED_ROWS * PADDED_ROWS
     return min(max(n_samples, PADDED_ROWS), INFERENCE_BATCH)
 
 
@@ -49,7 +54,7 @@ def embed_batches(model, samples):
     yield from _in_batches(
         lambda place: _embed_padded(model, samples.batch(place)),
         len(samples),
-        inference_batch(samples.n_features),
+        inference_batch(samples.n_features, samples.device),
         "embedded",
     )
 
@@ -175,7 +180,7 @@ def of_parts(function, model, rows, input_format, device, dtype):
     -------
     result : ndarray of shape (n_samples, ...)
     """
-    batch = inference_batch(rows.shape[1])
+    batch = inference_batch(rows.shape[1], device)
     assignment = model.assignment
     n_values = max(rows.shape[1], assignment.in_features, assignment.out_features)
     step = max(VALUES_AT_ONCE // n_values // batch * batch, batch)

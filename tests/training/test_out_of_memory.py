@@ -90,8 +90,9 @@ def test_other_errors_are_not_taken_for_it(blobs):
 
 
 @pytest.mark.parametrize("n_features", [1, 64, 784, 3 * 256**2, 10**9])
-def test_batches_of_predictions_are_bounded(n_features):
-    n_samples = inference_batch(n_features)
+@pytest.mark.parametrize(("device", "n_values"), [("cpu", 2**18), ("cuda", 2**24)])
+def test_batches_of_predictions_are_bounded(n_features, device, n_values):
+    n_samples = inference_batch(n_features, torch.device(device))
     assert n_samples % 32 == 0
     assert 32 <= n_samples <= 1024
-    assert n_samples == 32 or n_samples * n_features <= 2**24
+    assert n_samples == 32 or n_samples * n_features <= n_values
