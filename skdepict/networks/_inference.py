@@ -116,7 +116,7 @@ def decode_all(model, embedding, n_features):
     parts = _in_batches(
         lambda place: model.autoencoder.decode(embedding[place])[-1],
         len(embedding),
-        inference_batch(n_features),
+        inference_batch(n_features, embedding.device),
         "decoded",
     )
     return torch.cat([part for _, part in parts])
