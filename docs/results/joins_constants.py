@@ -20,7 +20,7 @@ from skdepict.benchmark.data import UNEVEN_SETS
 from skdepict.metrics import clustering_accuracy
 
 CHOSEN_ON = ("digits", "USPS", "COIL-20", "Fashion-test")
-SEEN_ON = ("MNIST-test", "MNIST-2000", "MNIST-3000", "CMU-PIE")
+SEEN_ON = ("MNIST-test", "MNIST-2000", "MNIST-3000")
 RATIOS = ("10:1", "50:1")
 N_DRAWS = 3
 # What is changed, where it is, and its values; whether the number is told.

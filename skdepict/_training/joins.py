@@ -29,8 +29,8 @@ from skdepict._training.information import (
 # groups are joined first, with 1 those that are confused most, whatever their sizes.
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 # How much it counts beside the score how distinct clusters are, where a partition is
-# refined. From 1 to 4 nearly the same.
-DISTINCTNESS_WEIGHT = 2.0
+# refined. From 0.25 to 1.25 the same.
+DISTINCTNESS_WEIGHT = 1.0
 # How many pairs of clusters might be joined when a part has been taken out of one.
 N_PAIRS = 10
 # The odds that two views agree which of the two least distinct clusters they are in,
