@@ -93,8 +93,12 @@ class _Convolution(torch.autograd.Function):
                 read, seen, weight, stride, padding, ctx.windows_bytes
             )
         if ctx.needs_input_grad[2]:
-            # In two steps, of which threads get whole sums in the first.
-            of_bias = gradient.flatten(2).sum(dim=2).sum(dim=0)
+            if gradient.shape[1] == 1:
+                # A single sum would be split by threads.
+                precision = torch.promote_types(gradient.dtype, torch.float32)
+                gradient = gradient.flatten(1).sum(dim=1, keepdim=True, dtype=precision)
+            dims = (0, *range(2, gradient.ndim))
+            of_bias = gradient.sum(dim=dims).to(weight.dtype)
         return of_x, of_weight, of_bias, None, None
 
 

@@ -102,7 +102,7 @@ def test_a_killed_fit_ends_as_an_undisturbed_one(name, few_digits, tmp_path):
     assert model.history_ == expected.history_
     for attribute in ("n_iter_", "n_rounds_", "best_round_", "converged_"):
         assert getattr(model, attribute) == getattr(expected, attribute)
-    assert (model.n_rounds_ > 1) == (name == "fine groups")
+    assert model.n_rounds_ > 1 or name != "fine groups"
     for attribute in ("prior_", "linkage_", "groups_", "number_evidence_"):
         np.testing.assert_equal(getattr(model, attribute), getattr(expected, attribute))
     assert not list(tmp_path.iterdir())
