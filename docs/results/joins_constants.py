@@ -3,7 +3,7 @@
 Fits of sets of the study "uneven", at 10 and 50 to 1, are run to their first join; what
 it sees is kept in a folder, from which a run that was killed continues. Then fine
 groups are joined to as many clusters as there are classes, or as are found, with one
-constant changed at a time, and not trained further. An hour on two cores; seconds from
+constant changed at a time, and not trained further. An hour on two cores; minutes from
 the folder::
 
     python docs/results/joins_constants.py --data-dir ../shared/data --folder joins
