@@ -307,7 +307,7 @@ def test_convolutions_have_the_gradients_of_torch_in_half_precision(case):
 @pytest.mark.parametrize("side", [3, 8, 16, 28])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("kind", [Conv2d, ConvTranspose2d])
-def test_the_gradients_of_convolutions_do_not_depend_on_threads(n_read, side, dtype, kind):
+def test_gradients_of_convolutions_do_not_depend_on_threads(n_read, side, dtype, kind):
     channels = (n_read, 50) if kind is Conv2d else (50, n_read)
     layer = kind(*channels, 3, 2, 1).to(dtype, memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(0)
