@@ -58,7 +58,7 @@ from skdepict._training.streams import stream_seed
 from skdepict._training.votes import estimator_of_votes
 from skdepict._typicality import density_of_clusters
 from skdepict.networks._base import Autoencoder
-from skdepict.networks._build import build_autoencoder
+from skdepict.networks._build import build_autoencoder, choose_network
 from skdepict.networks._device import resolve_device
 from skdepict.networks._inference import (
     assign,
@@ -122,11 +122,13 @@ class DEPICTClustering(
         with its square. What the model returns as images is in their own size. None
         leaves images as they are. No effect on tables, series and a module of your own.
 
-    network : {"auto", "conv", "dense", "sequence", "sigmoid_conv"} or Module, \
-            default="auto"
-        The autoencoder. "auto" takes "conv" for images and "dense" for tables.
+    network : {"auto", "conv", "published_conv", "dense", "sequence", \
+            "sigmoid_conv"} or Module, default="auto"
+        The autoencoder. "auto" takes "dense" for tables, and for images "conv", or
+        "published_conv" if `algorithm` is not "stabilised".
 
-        - "conv": strided convolutions, for images of at least 8x8 pixels [1]_.
+        - "conv": strided convolutions, for images of at least 8x8 pixels.
+        - "published_conv": those of the paper [1]_, which take longer.
         - "dense": fully connected, for tables and images.
         - "sequence": 1-D convolutions, for series of at least 8 steps; X is
           (n_samples, length) or (n_samples, n_channels, length).
@@ -397,7 +399,9 @@ class DEPICTClustering(
         "image_shape": [tuple, list, None],
         "working_size": [Interval(Integral, MIN_IMAGE_SIDE, None, closed="left"), None],
         "network": [
-            StrOptions({"auto", "conv", "dense", "sequence", "sigmoid_conv"}),
+            StrOptions(
+                {"auto", "conv", "published_conv", "dense", "sequence", "sigmoid_conv"}
+            ),
             HasMethods(["encode", "decode", "parameters"]),
         ],
         "embedding_dim": [Interval(Integral, 1, None, closed="left"), None],
@@ -725,11 +729,12 @@ class DEPICTClustering(
         if embedding_dim is None:
             embedding_dim = max(DEFAULT_EMBEDDING_DIM, n_clusters or 1)
         axes = scaling = None
-        if layout.kind == "table" and self.network in ("auto", "dense"):
+        network = choose_network(self.network, layout, self.algorithm)
+        if layout.kind == "table" and network == "dense":
             scaling = fit_scaling(rows, layout, Autoencoder.input_range, processes)
             axes = processes.from_first(lambda: self._axes(rows, scaling, seed))
         autoencoder, embedding_dim = build_autoencoder(
-            self.network, layout, embedding_dim, stream_seed(seed, "weights"), axes
+            network, layout, embedding_dim, stream_seed(seed, "weights"), axes
         )
         if scaling is None:
             scaling = fit_scaling(rows, layout, autoencoder.input_range, processes)

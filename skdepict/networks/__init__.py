@@ -1,7 +1,7 @@
 """Autoencoders behind one small protocol; see `skdepict.networks.Autoencoder`."""
 
 from skdepict.networks._base import Autoencoder
-from skdepict.networks._conv import ConvAutoencoder
+from skdepict.networks._conv import ConvAutoencoder, PublishedConvAutoencoder
 from skdepict.networks._dense import DenseAutoencoder
 from skdepict.networks._sequence import SequenceAutoencoder
 from skdepict.networks._sigmoid_conv import SigmoidConvAutoencoder
@@ -10,6 +10,7 @@ __all__ = [
     "Autoencoder",
     "ConvAutoencoder",
     "DenseAutoencoder",
+    "PublishedConvAutoencoder",
     "SequenceAutoencoder",
     "SigmoidConvAutoencoder",
 ]

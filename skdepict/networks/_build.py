@@ -11,11 +11,32 @@ from skdepict.networks._base import (
     no_corruption,
     without_values,
 )
-from skdepict.networks._conv import ConvAutoencoder
+from skdepict.networks._conv import ConvAutoencoder, PublishedConvAutoencoder
 from skdepict.networks._dense import DenseAutoencoder
 from skdepict.networks._losses import reconstruction_loss
 from skdepict.networks._sequence import SequenceAutoencoder
 from skdepict.networks._sigmoid_conv import SigmoidConvAutoencoder
+
+
+def choose_network(network, layout, algorithm):
+    """What "auto" means.
+
+    Parameters
+    ----------
+    network : str or torch.nn.Module
+    layout : Layout
+    algorithm : str
+        The parameter of `DEPICTClustering`.
+
+    Returns
+    -------
+    network : str or torch.nn.Module
+    """
+    if not isinstance(network, str) or network != "auto":
+        return network
+    if layout.kind == "table":
+        return "dense"
+    return "conv" if algorithm == "stabilised" else "published_conv"
 
 
 def build_autoencoder(network, layout, embedding_dim, seed, axes=None):
@@ -24,7 +45,7 @@ def build_autoencoder(network, layout, embedding_dim, seed, axes=None):
     Parameters
     ----------
     network : str or torch.nn.Module
-        The parameter of `DEPICTClustering`.
+        A name other than "auto", or a module.
     layout : Layout
         What a sample is.
     embedding_dim : int
@@ -93,7 +114,7 @@ def construct(network, layout, embedding_dim, n_components=None):
     Parameters
     ----------
     network : str
-        The parameter of `DEPICTClustering`.
+        A name other than "auto".
     layout : Layout
         What a sample is.
     embedding_dim : int
@@ -110,8 +131,6 @@ def construct(network, layout, embedding_dim, n_components=None):
     ValueError
         If the network does not suit the data.
     """
-    if network == "auto":
-        network = "dense" if layout.kind == "table" else "conv"
     if network == "dense":
         return DenseAutoencoder(layout.shape, embedding_dim, n_components)
     if network == "sequence":
@@ -125,6 +144,8 @@ def construct(network, layout, embedding_dim, n_components=None):
     check_image_sides(layout, network)
     if network == "conv":
         return ConvAutoencoder(layout.shape, embedding_dim)
+    if network == "published_conv":
+        return PublishedConvAutoencoder(layout.shape, embedding_dim)
     return SigmoidConvAutoencoder(layout.shape)
 
 

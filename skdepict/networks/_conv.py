@@ -1,4 +1,4 @@
-"""The convolutional autoencoder of the paper, for any image size from 8x8."""
+"""Convolutional autoencoders for any image size from 8x8, the paper's and ours."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,22 +14,26 @@ from skdepict.networks._convolutions import (
     ConvTranspose2d,
 )
 
-N_MAPS = 50
+# Of the first convolution, and of the others.
+N_MAPS = 32, 64
+PUBLISHED_MAPS = 50, 50
 # Strided layers are added until the maps are no larger than the paper's 13x13.
 LARGEST_LAST_MAP = 13
 
 
-def strided_layer(size: int) -> tuple[int, int, int, int]:
+def strided_layer(size: int, odd_kernel: int) -> tuple[int, int, int, int]:
     """Kernel, stride and padding that halve a side of the given length.
 
-    An even side takes kernel 4 and an odd one kernel 5, so that stride 2 fits without
-    a remainder and the transposed layer gives back the same side. At sides 16, 28, 32
-    and 55 these are the numbers of the paper.
+    An even side takes kernel 4 and an odd one kernel 3 or 5, so that stride 2 fits
+    without a remainder and the transposed layer gives back the same side. With 5, these
+    are the numbers of the paper at sides 16, 28, 32 and 55.
 
     Parameters
     ----------
     size : int
         The side in pixels.
+    odd_kernel : {3, 5}
+        The kernel at odd sides.
 
     Returns
     -------
@@ -37,13 +41,20 @@ def strided_layer(size: int) -> tuple[int, int, int, int]:
     """
     if size < 4:
         return 3, 1, 1, size
-    kernel_size = 4 if size % 2 == 0 else 5
-    padding = 2 if kernel_size == 5 or size >= 32 else 0
-    return kernel_size, 2, padding, (size + 2 * padding - kernel_size) // 2 + 1
+    if size % 2:
+        return odd_kernel, 2, odd_kernel // 2, size // 2 + 1
+    padding = 2 if size >= 32 else 0
+    return 4, 2, padding, (size + 2 * padding - 4) // 2 + 1
 
 
 def strided_autoencoder(
-    dimensions: int, input_shape: Sequence[int], embedding_dim: int, output: nn.Module
+    dimensions: int,
+    input_shape: Sequence[int],
+    embedding_dim: int,
+    output: nn.Module,
+    *,
+    n_maps: tuple[int, int],
+    odd_kernel: int,
 ) -> tuple[list[nn.Module], list[nn.Module]]:
     """Layers of a convolutional encoder with a dense embedding, and of its mirror.
 
@@ -57,6 +68,9 @@ def strided_autoencoder(
         Units of the embedding.
     output : torch.nn.Module
         The activation at the decoder's output.
+    n_maps : tuple (of the first convolution, of the others)
+    odd_kernel : {3, 5}
+        The kernel at odd sides.
 
     Returns
     -------
@@ -70,13 +84,15 @@ def strided_autoencoder(
     decoder: list[nn.Module] = []
     while len(encoder) < 2 or max(sides) > LARGEST_LAST_MAP:
         # Kernels, strides and paddings: in the order that convolutions take them.
-        *geometry, outputs = zip(*map(strided_layer, sides), strict=True)
-        down = convolution(channels, N_MAPS, *geometry)
+        layers = (strided_layer(side, odd_kernel) for side in sides)
+        *geometry, outputs = zip(*layers, strict=True)
+        maps = n_maps[min(len(encoder), 1)]
+        down = convolution(channels, maps, *geometry)
         encoder.append(nn.Sequential(down, nn.LeakyReLU(0.01, inplace=True)))
-        up = transposed(N_MAPS, channels, *geometry)
+        up = transposed(maps, channels, *geometry)
         last = nn.LeakyReLU(0.01, inplace=True) if decoder else output
         decoder.append(nn.Sequential(up, last))
-        channels, sides = N_MAPS, list(outputs)
+        channels, sides = maps, list(outputs)
     n_units = channels * math.prod(sides)
     encoder.append(
         nn.Sequential(FlattenPositions(), nn.Linear(n_units, embedding_dim), nn.Tanh())
@@ -120,8 +136,9 @@ class UnflattenPositions(nn.Module):
 class ConvAutoencoder(Autoencoder):
     """Strided convolutions and a dense tanh embedding, mirrored by the decoder.
 
-    Two convolutions of 50 maps each, more for sides above 55 pixels; leaky ReLU of
-    slope 0.01 inside and tanh at the output (Dizaji et al. 2017, section 4).
+    Two convolutions of 32 and 64 maps, more for sides above 55 pixels, with kernel 4 at
+    even sides and 3 at odd ones; leaky ReLU of slope 0.01 inside and tanh at the output
+    (after Dizaji et al. 2017, section 4).
 
     Parameters
     ----------
@@ -132,4 +149,30 @@ class ConvAutoencoder(Autoencoder):
     """
 
     def __init__(self, input_shape: Sequence[int], embedding_dim: int) -> None:
-        super().__init__(*strided_autoencoder(2, input_shape, embedding_dim, nn.Tanh()))
+        layers = strided_autoencoder(
+            *(2, input_shape, embedding_dim, nn.Tanh()), n_maps=N_MAPS, odd_kernel=3
+        )
+        super().__init__(*layers)
+
+
+class PublishedConvAutoencoder(Autoencoder):
+    """The network of Dizaji et al. 2017 (section 4), for any image size from 8x8.
+
+    As `ConvAutoencoder`, but with 50 maps in all convolutions and kernel 5 at odd
+    sides.
+
+    Parameters
+    ----------
+    input_shape : tuple (n_channels, height, width)
+        The shape of one image.
+    embedding_dim : int
+        Units of the embedding.
+    """
+
+    def __init__(self, input_shape: Sequence[int], embedding_dim: int) -> None:
+        layers = strided_autoencoder(
+            *(2, input_shape, embedding_dim, nn.Tanh()),
+            n_maps=PUBLISHED_MAPS,
+            odd_kernel=5,
+        )
+        super().__init__(*layers)

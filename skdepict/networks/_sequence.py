@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from skdepict.networks._base import Autoencoder
-from skdepict.networks._conv import strided_autoencoder
+from skdepict.networks._conv import PUBLISHED_MAPS, strided_autoencoder
 
 
 class SequenceAutoencoder(Autoencoder):
@@ -20,6 +20,9 @@ class SequenceAutoencoder(Autoencoder):
     """
 
     def __init__(self, input_shape: Sequence[int], embedding_dim: int) -> None:
-        super().__init__(
-            *strided_autoencoder(1, input_shape, embedding_dim, nn.Identity())
+        layers = strided_autoencoder(
+            *(1, input_shape, embedding_dim, nn.Identity()),
+            n_maps=PUBLISHED_MAPS,
+            odd_kernel=5,
         )
+        super().__init__(*layers)

@@ -22,12 +22,17 @@ from skdepict._data.paths import as_path, check_file
 from skdepict._data.samples import InputFormat
 from skdepict._data.scaling import Scaling
 from skdepict._surroundings import warn
-from skdepict.networks._build import construct, copy_of_module, order_in_memory
+from skdepict.networks._build import (
+    choose_network,
+    construct,
+    copy_of_module,
+    order_in_memory,
+)
 from skdepict.networks._model import ClusteringModel
 from skdepict.persistence._files import parse_json, write_whole
 from skdepict.persistence._identity import OF_THE_MACHINE
 
-VERSION = 6
+VERSION = 7
 # In the file, where the network sees components.
 AXES = "autoencoder.encoder.0.0.axes"
 # Parameters of files before version 3; how a model predicts does not depend on them.
@@ -209,6 +214,9 @@ def _restore_parameters(content, arrays, network):
     named = parameters.get("network", "auto")
     if not isinstance(named, (str, type(None))):
         raise ValueError(f"network {named!r}")
+    of_images = content["layout"][0] == "image"
+    if content["version"] < 7 and of_images and named in ("auto", "conv"):
+        named = "published_conv"
     if named is None and network is None:
         raise ModelFileError(
             "The model was fitted with a module of its own as network. Pass that "
@@ -315,7 +323,8 @@ def _restore_prior(model, content, arrays):
 
 
 def _restore_network(model, embedding_dim, arrays):
-    network, layout = model.network, model._input_format.network_layout
+    layout = model._input_format.network_layout
+    network = choose_network(model.network, layout, model.algorithm)
     embedding_dim, n_clusters = _shape([embedding_dim, model.n_clusters_])
     state = {
         name.removeprefix("network "): torch.from_numpy(array)

@@ -16,6 +16,7 @@ from skdepict.networks import (
     Autoencoder,
     ConvAutoencoder,
     DenseAutoencoder,
+    PublishedConvAutoencoder,
     SequenceAutoencoder,
     SigmoidConvAutoencoder,
 )
@@ -44,24 +45,51 @@ def convolutions(network):
         (55, (5, 4), (2, 0)),
     ],
 )
-def test_conv_has_the_papers_numbers_at_the_papers_sizes(side, kernels, paddings):
-    layers = convolutions(ConvAutoencoder((1, side, side), 10))
+def test_published_conv_has_the_papers_numbers_at_its_sizes(side, kernels, paddings):
+    layers = convolutions(PublishedConvAutoencoder((1, side, side), 10))
     assert tuple(layer.kernel_size[0] for layer in layers) == kernels
     assert tuple(layer.padding[0] for layer in layers) == paddings
     assert all(layer.stride == (2, 2) for layer in layers)
     assert all(layer.out_channels == 50 for layer in layers)
 
 
+def test_conv_has_smaller_kernels_and_more_maps_after_the_first_layer():
+    layers = convolutions(ConvAutoencoder((1, 111, 111), 10))
+    assert [layer.kernel_size for layer in layers] == [(3, 3), (4, 4), (3, 3), (3, 3)]
+    assert [layer.out_channels for layer in layers] == [32, 64, 64, 64]
+
+
 @given(
+    network_class=st.sampled_from([ConvAutoencoder, PublishedConvAutoencoder]),
     height=st.integers(8, 70),
     width=st.integers(8, 70),
     channels=st.integers(1, 4),
     embedding_dim=st.integers(1, 20),
 )
-def test_conv_mirrors_images_of_any_shape(height, width, channels, embedding_dim):
+def test_conv_mirrors_images_of_any_shape(
+    network_class, height, width, channels, embedding_dim
+):
     shape = (channels, height, width)
-    network = ConvAutoencoder(shape, embedding_dim)
+    network = network_class(shape, embedding_dim)
     assert check_protocol(network, shape) == embedding_dim
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, ConvAutoencoder),
+        ({"algorithm": "paper"}, PublishedConvAutoencoder),
+        ({"algorithm": "program"}, PublishedConvAutoencoder),
+        ({"algorithm": "paper", "network": "conv"}, ConvAutoencoder),
+        ({"network": "published_conv"}, PublishedConvAutoencoder),
+    ],
+)
+def test_the_papers_equations_take_its_network_by_default(
+    parameters, expected, few_digits
+):
+    images = few_digits[0][:100]
+    model = quick(3, init="kmeans", fit_epochs=1, max_iter=1, **parameters).fit(images)
+    assert type(model.network_.autoencoder) is expected
 
 
 @given(height=st.integers(8, 33), width=st.integers(8, 33))

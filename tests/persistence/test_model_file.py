@@ -33,6 +33,7 @@ INPUTS = {
     "flat images": lambda digits: (digits.reshape(300, -1), {"image_shape": (8, 8)}),
     "table": lambda digits: (digits.reshape(300, -1), {}),
     "series": lambda digits: (digits.reshape(300, -1), {"network": "sequence"}),
+    "published": lambda digits: (digits, {"algorithm": "program"}),
     "sigmoid": lambda digits: (digits, {"network": "sigmoid_conv", "init": "kmeans"}),
     "prior": lambda digits: (digits, {"prior": np.full(10, 0.1)}),
     "estimated prior": lambda digits: (digits, {"prior": None}),
@@ -279,6 +280,20 @@ def test_evidence_of_earlier_programs_has_no_modularity(fitted, tmp_path):
     now = skdepict.load(tmp_path / "now.skdepict").number_evidence_
     assert now.keys() - earlier.keys() == {"modularity"}
     np.testing.assert_array_equal(now["modularity"], expected)
+
+
+def test_earlier_files_of_images_have_the_papers_network(few_digits, tmp_path):
+    images = few_digits[0]
+    model = quick(10, network="published_conv", fit_epochs=1, max_iter=1).fit(images)
+    path = tmp_path / "model.skdepict"
+    model.save(path)
+    rewrite(path, set_to("parameters", "network", value="auto"))
+    with pytest.raises(ModelFileError, match="damaged"):
+        skdepict.load(path)
+    rewrite(path, set_to("version", value=6))
+    earlier = skdepict.load(path)
+    np.testing.assert_array_equal(earlier.predict(images), model.labels_)
+    assert earlier.network == "published_conv"
 
 
 def test_a_file_of_version_1_opens_for_ever():

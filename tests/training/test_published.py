@@ -12,7 +12,7 @@ from skdepict._training import held_out, loop
 from skdepict._training.held_out import HeldOut
 from skdepict._training.processes import Processes
 from skdepict.metrics import clustering_accuracy
-from skdepict.networks import ConvAutoencoder
+from skdepict.networks import PublishedConvAutoencoder
 from skdepict.networks._base import no_corruption
 from skdepict.networks._losses import reconstruction_loss
 from tests.conftest import load_real, settings_of
@@ -145,7 +145,7 @@ def program():
     by_position = torch.arange(2450).reshape(50, 49).t().flatten()
     weights[4] = weights[4][:, by_position]
     weights[6], weights[7] = weights[6][by_position], weights[7][by_position]
-    network = ConvAutoencoder((1, 28, 28), 10)
+    network = PublishedConvAutoencoder((1, 28, 28), 10)
     names = [name for name, _ in network.named_parameters()]
     network.load_state_dict(dict(zip(names, weights, strict=True)))
     return network, labels
