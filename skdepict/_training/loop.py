@@ -277,8 +277,7 @@ class Training:
 
     def _set_learning_rate(self, number, n_steps):
         share = SCHEDULES[self._settings.schedule](number, n_steps)
-        rate = self._settings.learning_rate * share
-        self.progress.optimizer.set_learning_rate(rate)
+        self.progress.optimizer.set_learning_rate(self._settings.learning_rate * share)
 
     def _first_start(self, settings):
         of_data = settings, self._labelled.rows, self._embedding, self._graphs
@@ -410,7 +409,8 @@ class Training:
         """Q of this process's samples, by the average of the weights."""
         with self.progress.average.applied():
             self._processes.average_buffers(self.model)
-            probabilities = assign_all(self.model, self._samples)
+            with self._settings.precision_on(self._samples.device):
+                probabilities = assign_all(self.model, self._samples)
         if self._neighbors is not None:
             everyones = self._processes.everyones(probabilities)
             probabilities = self._neighbors.means(probabilities, everyones)

@@ -1,11 +1,14 @@
 """What training is asked to do: defaults that depend on the data, and their checks."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
+
+from skdepict.networks._device import training_precision
 
 # Fewer steps of gradient descent than these teach a phase too little: small data take
 # more epochs, and so do many clusters.
@@ -189,6 +192,12 @@ class Settings:
     def n_labelled(self):
         """The samples that get starting labels."""
         return self.n_samples if self.members is None else len(self.members)
+
+    def precision_on(self, device):
+        """A context for passes that tell the network what to learn."""
+        if self.as_published:
+            return nullcontext()
+        return training_precision(device, self.is_table)
 
     def with_finer_groups(self, progress, are_apart):
         """Settings that look for finer groups, if there were too few to find clusters.

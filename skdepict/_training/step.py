@@ -96,7 +96,7 @@ def losses(model, x, targets, weights, noise):
     noisy_x = noise.distort(x)
     if needs_clean and noisy_x is x:
         noisy_x = x.clone()
-    precision = training_precision(x)
+    precision = training_precision(x.device, of_rows=x.ndim == 2)
     with nullcontext() if weights.as_published else precision:
         noisy = network.encode(noisy_x, noise.drop)
         logits = softmax_layer(noisy[-1])

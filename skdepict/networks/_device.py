@@ -106,16 +106,25 @@ def works(device, fit_something):
     return True
 
 
-def training_precision(x):
-    """A context for the forward passes of training on a batch.
+def training_precision(device, of_rows):
+    """A context for the forward passes of training.
 
     Matrix products and convolutions run in bfloat16 on GPUs and processors that compute
     it natively, where its range makes loss scaling needless; everything else stays
     float32. So do rows of tables on a processor: narrow layers are slower there in
     bfloat16, with its casts. Losses and predictions are always float32.
+
+    Parameters
+    ----------
+    device : torch.device
+    of_rows : bool
+        Whether samples are rows of a table.
+
+    Returns
+    -------
+    context : context manager
     """
-    device = x.device
-    is_narrow = x.ndim == 2 and device.type == "cpu"
+    is_narrow = of_rows and device.type == "cpu"
     if _computes_bfloat16(device.type) and not is_narrow:
         # Within an autocast of the user's, cast weights would be kept beyond the step
         # that changes them.

@@ -115,6 +115,6 @@ def test_rows_are_in_single_precision_on_a_processor(native, monkeypatch):
     monkeypatch.setattr(_device, "_computes_bfloat16", lambda kind: native)
     rows, images = torch.ones(2, 64), torch.ones(2, 1, 8, 8)
     for x, is_lower in ((rows, False), (images, native)):
-        with training_precision(x):
+        with training_precision(x.device, of_rows=x.ndim == 2):
             product = rows @ rows.T
         assert product.dtype == (torch.bfloat16 if is_lower else torch.float32)

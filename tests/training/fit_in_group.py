@@ -6,7 +6,6 @@ Arguments: what to do, where to write.
 import os
 import signal
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn.cluster import DBSCAN
 from torch import distributed
 
 from skdepict._training import step
+from skdepict.networks import _device
 from tests.conftest import quick
 
 
@@ -60,7 +60,7 @@ def main():
         # Without noise, in single precision, only the order of sums may differ.
         parameters |= {"dropout": 0.0, "distortion": False}
         parameters |= {"fit_epochs": 1, "max_iter": 1, "learning_rate": 1e-3}
-        step.training_precision = lambda x: nullcontext()
+        _device._computes_bfloat16 = lambda kind: False
         # Each process centres the gradients of its own share.
         step._without_mean_gradient = lambda embedding: embedding
     elif task == "part":
@@ -70,7 +70,7 @@ def main():
     elif task == "pretrain":
         parameters |= {"dropout": 0.0, "distortion": False}
         parameters |= {"pretrain_epochs": 2, "fit_epochs": 1, "max_iter": 0}
-        step.training_precision = lambda x: nullcontext()
+        _device._computes_bfloat16 = lambda kind: False
         step._without_mean_gradient = lambda embedding: embedding
     elif task == "given":
         parameters |= {"init": np.arange(len(X)) % 10, "fit_epochs": 1, "max_iter": 1}
@@ -91,7 +91,7 @@ def main():
         parameters |= {"dropout": 0.0, "distortion": False}
         parameters |= {"fit_epochs": 3, "max_iter": 3, "learning_rate": 1e-3}
         parameters |= {"checkpoint_dir": f"{folder}/checkpoints", "max_rounds": 1}
-        step.training_precision = lambda x: nullcontext()
+        _device._computes_bfloat16 = lambda kind: False
         mark = Path(folder, "killed")
         if rank == 1 and not mark.exists():
             callbacks.append(InEpoch(5, lambda: mark.touch() or die()))
