@@ -80,7 +80,9 @@ def test_without_classes_the_scores_need_none(digits_file):
 
 def sleep_long(begun):
     """What a benchmark runs in a process of its own, for two minutes."""
-    Path(begun).touch()
+    # Whole at once, for what waits for it.
+    Path(f"{begun}.part").write_text(str(os.getpid()))
+    os.replace(f"{begun}.part", begun)
     time.sleep(120)
 
 
@@ -96,7 +98,9 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
-def test_an_interrupt_ends_a_benchmark_and_what_it_runs(tmp_path):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_a_signal_ends_a_benchmark_and_what_it_runs(name, tmp_path):
+    number = getattr(signal, name)
     script, begun = tmp_path / "interrupted.py", tmp_path / "begun"
     script.write_text(INTERRUPTED)
     process = subprocess.Popen(
@@ -109,12 +113,20 @@ def test_an_interrupt_ends_a_benchmark_and_what_it_runs(tmp_path):
         while not begun.exists():
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         errors = process.communicate(timeout=60)[1]
     finally:
         process.kill()
-    assert "KeyboardInterrupt" in errors
-    assert process.returncode == -signal.SIGINT
+    assert ("KeyboardInterrupt" in errors) == (number == signal.SIGINT)
+    assert process.returncode == -number
+    child = int(begun.read_text())
+    for _ in range(300):
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"the process {child} goes on")
 
 
 def test_subsets_split_the_rows(tmp_path):

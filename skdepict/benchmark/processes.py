@@ -7,8 +7,9 @@ import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 from skdepict import __version__
 
@@ -16,9 +17,11 @@ from skdepict import __version__
 def in_fresh_process(function, *arguments):
     """Call a function in a process of its own and return what it returns.
 
-    An interrupt ends that process, too.
+    An interrupt ends that process, too, and so does the end of this one, however it
+    comes.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=_end_with_parent) as pool:
         result = pool.submit(function, *arguments)
         try:
             return result.result()
@@ -28,6 +31,15 @@ def in_fresh_process(function, *arguments):
             for process in list(pool._processes.values()):
                 process.terminate()
             raise
+
+
+def _end_with_parent():
+    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
+
+
+def _end_with(process):
+    process.join()
+    os._exit(1)
 
 
 def peak_memory_mib():
