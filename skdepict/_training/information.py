@@ -85,7 +85,7 @@ def score(joint, n_samples):
         The higher, the better, among partitions into the same number of clusters.
     """
     entropy, information = entropy_and_information(joint)
-    return score_of(entropy, information, len(joint), n_samples)
+    return score_of(entropy, information, len(joint), n_samples, CONFUSION_WEIGHT)
 
 
 def entropy_and_information(joint):
@@ -94,7 +94,7 @@ def entropy_and_information(joint):
     return entropy, phi(joint).sum() + 2 * entropy
 
 
-def score_of(entropy, information, n_clusters, n_samples):
+def score_of(entropy, information, n_clusters, n_samples, confusion_weight):
     """What `score` says, from the entropy and the information of a partition."""
     agreement = information / max(entropy, 1e-300)
     unevenness = np.log(n_clusters) - entropy + chance(n_samples, n_clusters)
@@ -102,7 +102,7 @@ def score_of(entropy, information, n_clusters, n_samples):
     disagreement = max(1.0 - agreement, 1 / n_samples)
     return (
         agreement,
-        -np.log(unevenness) / 2 - CONFUSION_WEIGHT * np.log(disagreement),
+        -np.log(unevenness) / 2 - confusion_weight * np.log(disagreement),
     )
 
 

@@ -28,8 +28,10 @@ from skdepict._training.information import (
 # information that it would lose if no view ever left its group. With 0 the smallest
 # groups are joined first, with 1 those that are confused most, whatever their sizes.
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
-# How much it counts beside the score how distinct clusters are, where a partition is
-# refined. From 0.25 to 1.25 the same.
+# Where a partition is refined, how much the confusion of clusters counts beside the
+# evenness of their sizes, more than where sequences of joins are compared, and how much
+# it counts how distinct clusters are.
+REFINED_CONFUSION_WEIGHT = 6.0
 DISTINCTNESS_WEIGHT = 1.0
 # How many pairs of clusters might be joined when a part has been taken out of one.
 N_PAIRS = 10
@@ -192,7 +194,7 @@ def refine(frequencies, clusters, n_samples):
                 after = entropy - most[a, b], information - lost[a, b]
                 # A join makes no pair of others more distinct.
                 others = np.delete(np.delete(agreements, (a, b), 0), (a, b), 1)
-                bound = score_of(*after, n_clusters, n_samples)[1]
+                bound = _score(*after, n_clusters, n_samples)
                 bound += DISTINCTNESS_WEIGHT * _distinctness(others, n_clusters)
                 if bound <= best:
                     continue
@@ -219,7 +221,13 @@ def _quality(joint, joined, n_samples):
     """What `refine` raises."""
     agreements = pairwise_agreements(*information_lost(joint, joined))
     distinctness = _distinctness(agreements, len(joint))
-    return score(joint, n_samples)[1] + DISTINCTNESS_WEIGHT * distinctness
+    of_all = _score(*entropy_and_information(joint), len(joint), n_samples)
+    return of_all + DISTINCTNESS_WEIGHT * distinctness
+
+
+def _score(entropy, information, n_clusters, n_samples):
+    of_partition = entropy, information, n_clusters, n_samples
+    return score_of(*of_partition, REFINED_CONFUSION_WEIGHT)[1]
 
 
 def _parts(frequencies, clusters, n_samples):
