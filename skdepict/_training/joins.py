@@ -221,7 +221,8 @@ def _quality(joint, joined, n_samples):
     """What `refine` raises."""
     agreements = pairwise_agreements(*information_lost(joint, joined))
     distinctness = _distinctness(agreements, len(joint))
-    of_all = _score(*entropy_and_information(joint), len(joint), n_samples)
+    entropy, information = entropy_and_information(joint)
+    of_all = _score(entropy, information, len(joint), n_samples)
     return of_all + DISTINCTNESS_WEIGHT * distinctness
 
 
