@@ -74,6 +74,7 @@ def test_conv_mirrors_images_of_any_shape(
     assert check_protocol(network, shape) == embedding_dim
 
 
+@pytest.mark.filterwarnings("ignore:Clusters")
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [
