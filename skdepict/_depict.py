@@ -244,8 +244,8 @@ class DEPICTClustering(
         many neighbours in the embedding, or with distorted views of their own. No
         effect on series, nor on labels given for more than 50,000 samples.
 
-    learning_rate : float, default=4e-3
-        The peak of Adam's learning rate.
+    learning_rate : float, default=None
+        The peak of Adam's learning rate. By default 6e-3 for "conv", else 4e-3.
 
     batch_size : int, default=256
         Samples per step of gradient descent. Small data sets take smaller batches,
@@ -421,7 +421,7 @@ class DEPICTClustering(
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "distortion": ["boolean"],
         "n_neighbors": [Interval(Integral, 0, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],
         "checkpoint_dir": [str, os.PathLike, None],
@@ -449,7 +449,7 @@ class DEPICTClustering(
         dropout: float = 0.1,
         distortion: bool = True,
         n_neighbors: int = 15,
-        learning_rate: float = 4e-3,
+        learning_rate: float | None = None,
         batch_size: int = 256,
         device: str | torch.device = "auto",
         checkpoint_dir: str | os.PathLike[str] | None = None,

@@ -40,9 +40,12 @@ def few_people():
 
 def test_many_small_clusters_survive_the_joint_phase():
     X, y = few_people()
-    model = DEPICTClustering(20, init=y, fit_epochs=40, random_state=0).fit(X)
-    assert model.n_iter_ > 1
-    assert adjusted_rand_score(y, model.labels_) > 0.98
+    scores = []
+    for seed in range(3):
+        model = DEPICTClustering(20, init=y, fit_epochs=40, random_state=seed).fit(X)
+        assert model.n_iter_ > 1
+        scores.append(adjusted_rand_score(y, model.labels_))
+    assert np.mean(scores) > 0.98
 
 
 def test_starting_labels_are_those_of_the_graph_that_suits_the_data():

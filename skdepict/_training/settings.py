@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 
+from skdepict.networks._build import choose_network
 from skdepict.networks._device import training_precision
 
 # Fewer steps of gradient descent than these teach a phase too little: small data take
@@ -35,6 +36,9 @@ MIN_JOINT_EPOCHS = 4
 MIN_BATCH_SIZE = 32
 MIN_BATCHES = 16
 DEFAULT_EMBEDDING_DIM = 64
+LEARNING_RATE = 4e-3
+# Weights of smaller kernels are drawn larger, and Adam's steps are as long for all.
+LEARNING_RATE_OF_CONV = 6e-3
 # The first steps of a phase, as a share: the learning rate climbs to its peak, in
 # "pretrain" the decoder alone learns, and in "joint" convergence is not looked for.
 WARM_UP = 0.25
@@ -163,6 +167,12 @@ class Settings:
             "is_table": layout.kind == "table",
             "own_network": not isinstance(parameters["network"], str),
         }
+        if given["learning_rate"] is None:
+            network = parameters["network"]
+            network = choose_network(network, layout, parameters["algorithm"])
+            is_conv = isinstance(network, str) and network == "conv"
+            rate = LEARNING_RATE_OF_CONV if is_conv else LEARNING_RATE
+            derived["learning_rate"] = rate
         batch_size = derived["batch_size"]
         if found["prior"] is None and (parameters["max_rounds"] > 1 or not n_clusters):
             n_labelled = n_samples if members is None else len(members)

@@ -137,6 +137,18 @@ def test_weights_depend_on_the_seed_alone():
     assert not np.array_equal(first, weights(1))
 
 
+@pytest.mark.filterwarnings("ignore:Clusters")
+@pytest.mark.parametrize(
+    ("network", "rate"), [("auto", 6e-3), ("published_conv", 4e-3), ("dense", 4e-3)]
+)
+def test_learning_rate_is_that_of_the_network(network, rate, few_digits):
+    def embedding(**parameters):
+        model = quick(3, init="kmeans", fit_epochs=1, max_iter=1, network=network)
+        return model.set_params(**parameters).fit(few_digits[0][:100]).embedding_
+
+    np.testing.assert_array_equal(embedding(), embedding(learning_rate=rate))
+
+
 class OwnNetwork(nn.Module):
     """A user's module that keeps the protocol and inherits from nothing of ours."""
 
