@@ -26,6 +26,7 @@ N_DRAWS = 3
 # What is changed, where it is, and its values; whether the number is told.
 CONSTANTS = [
     ("CONFUSION_WEIGHT", information, (1, 2, 3, 4, 6, 8, 12), True),
+    ("REFINED_CONFUSION_WEIGHT", joins, (3, 4, 5, 6, 8), True),
     ("DISTINCTNESS_WEIGHT", joins, (0, 0.5, 1, 2, 3, 4, 8), True),
     ("N_PAIRS", joins, (1, 3, 10), True),
     (
