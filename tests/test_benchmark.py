@@ -290,8 +290,8 @@ def test_operations_are_counted_as_by_hand():
     """Two convolutions, the embedding and the softmax layer on 8x8 images."""
     model = quick(10).fit(np.random.default_rng(0).random((60, 8, 8))).network_
     forward, step = speed.operations_per_sample(model, np.zeros((1, 8, 8)))
-    first, second = 4 * 4 * 50 * 9, 3 * 3 * 50 * 50 * 9
-    by_hand = 2 * (first + second + 450 * 64 + 64 * 10)
+    first, second = 4 * 4 * 32 * 9, 3 * 3 * 32 * 64 * 9
+    by_hand = 2 * (first + second + 576 * 64 + 64 * 10)
     assert forward == by_hand
     # The weights' gradients cost as much again, and so do the inputs' but the first's.
     assert step == 3 * by_hand - 2 * first
