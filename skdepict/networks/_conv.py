@@ -15,8 +15,8 @@ from skdepict.networks._convolutions import (
 )
 
 # Of the first convolution, and of the others.
-N_MAPS = 32, 64
 PUBLISHED_MAPS = 50, 50
+PUBLISHED_ODD_KERNEL = 5
 # Strided layers are added until the maps are no larger than the paper's 13x13.
 LARGEST_LAST_MAP = 13
 
@@ -148,14 +148,19 @@ class ConvAutoencoder(Autoencoder):
         Units of the embedding.
     """
 
+    _n_maps = 32, 64
+    _odd_kernel = 3
+
     def __init__(self, input_shape: Sequence[int], embedding_dim: int) -> None:
         layers = strided_autoencoder(
-            *(2, input_shape, embedding_dim, nn.Tanh()), n_maps=N_MAPS, odd_kernel=3
+            *(2, input_shape, embedding_dim, nn.Tanh()),
+            n_maps=self._n_maps,
+            odd_kernel=self._odd_kernel,
         )
         super().__init__(*layers)
 
 
-class PublishedConvAutoencoder(Autoencoder):
+class PublishedConvAutoencoder(ConvAutoencoder):
     """The network of Dizaji et al. 2017 (section 4), for any image size from 8x8.
 
     As `ConvAutoencoder`, but with 50 maps in all convolutions and kernel 5 at odd
@@ -169,10 +174,5 @@ class PublishedConvAutoencoder(Autoencoder):
         Units of the embedding.
     """
 
-    def __init__(self, input_shape: Sequence[int], embedding_dim: int) -> None:
-        layers = strided_autoencoder(
-            *(2, input_shape, embedding_dim, nn.Tanh()),
-            n_maps=PUBLISHED_MAPS,
-            odd_kernel=5,
-        )
-        super().__init__(*layers)
+    _n_maps = PUBLISHED_MAPS
+    _odd_kernel = PUBLISHED_ODD_KERNEL

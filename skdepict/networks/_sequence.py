@@ -5,7 +5,11 @@ from collections.abc import Sequence
 from torch import nn
 
 from skdepict.networks._base import Autoencoder
-from skdepict.networks._conv import PUBLISHED_MAPS, strided_autoencoder
+from skdepict.networks._conv import (
+    PUBLISHED_MAPS,
+    PUBLISHED_ODD_KERNEL,
+    strided_autoencoder,
+)
 
 
 class SequenceAutoencoder(Autoencoder):
@@ -23,6 +27,6 @@ class SequenceAutoencoder(Autoencoder):
         layers = strided_autoencoder(
             *(1, input_shape, embedding_dim, nn.Identity()),
             n_maps=PUBLISHED_MAPS,
-            odd_kernel=5,
+            odd_kernel=PUBLISHED_ODD_KERNEL,
         )
         super().__init__(*layers)
