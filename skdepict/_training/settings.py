@@ -168,9 +168,8 @@ class Settings:
             "own_network": not isinstance(parameters["network"], str),
         }
         if given["learning_rate"] is None:
-            network = parameters["network"]
-            network = choose_network(network, layout, parameters["algorithm"])
-            is_conv = isinstance(network, str) and network == "conv"
+            asked = parameters["network"], layout, parameters["algorithm"]
+            is_conv = choose_network(*asked) == "conv"
             rate = LEARNING_RATE_OF_CONV if is_conv else LEARNING_RATE
             derived["learning_rate"] = rate
         batch_size = derived["batch_size"]

@@ -32,7 +32,7 @@ def choose_network(network, layout, algorithm):
     -------
     network : str or torch.nn.Module
     """
-    if not isinstance(network, str) or network != "auto":
+    if network != "auto":
         return network
     if layout.kind == "table":
         return "dense"

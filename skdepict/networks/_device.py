@@ -112,7 +112,8 @@ def training_precision(device, of_rows):
     Matrix products and convolutions run in bfloat16 on GPUs and processors that compute
     it natively, where its range makes loss scaling needless; everything else stays
     float32. So do rows of tables on a processor: narrow layers are slower there in
-    bfloat16, with its casts. Losses and predictions are always float32.
+    bfloat16, with its casts. Losses are always float32, and so is what a fitted model
+    predicts.
 
     Parameters
     ----------
