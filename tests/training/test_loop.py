@@ -15,6 +15,7 @@ from skdepict._training import judge, loop
 from skdepict._training.adam import Adam
 from skdepict._training.average import WeightAverage
 from skdepict.metrics import clustering_accuracy
+from skdepict.networks import _device
 from tests.conftest import load_real, quick
 from tests.training.test_step import InPlace
 
@@ -390,3 +391,25 @@ def test_on_a_gpu_the_waits_do_not_grow_with_the_batches(few_digits):
         waits.append(sum("synchronizing" in str(w.message) for w in caught))
     # Capturing a graph waits, and there may be one more of them.
     assert abs(waits[0] - waits[1]) <= 1 < waits[1]
+
+
+@pytest.mark.filterwarnings("ignore:Clusters")
+@pytest.mark.parametrize(
+    ("parameters", "is_lower"),
+    [({}, True), ({"algorithm": "paper"}, False), ({"network": "dense"}, True)],
+)
+def test_q_is_found_in_the_precision_of_training(
+    parameters, is_lower, monkeypatch, few_digits
+):
+    seen = []
+    assign_all = loop.assign_all
+
+    def remember(*arguments):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return assign_all(*arguments)
+
+    monkeypatch.setattr(_device, "_computes_bfloat16", lambda kind: True)
+    monkeypatch.setattr(loop, "assign_all", remember)
+    model = quick(3, init="kmeans", fit_epochs=1, max_iter=1, **parameters)
+    model.fit(few_digits[0][:100])
+    assert set(seen) == {is_lower}
