@@ -160,7 +160,7 @@ class Training:
         # Phase 1: the autoencoder alone, noisy in, clean targets.
         if progress.phase == "pretrain":
             others = self._held_out.others
-            for record in self._epochs(events, settings.pretrain_epochs, None, others):
+            for record in self._epochs(events, None, others):
                 self._held_out.judge(record, progress)
             progress.go_back_to_lowest()
             self._start_round(self._first_start(settings))
@@ -169,8 +169,7 @@ class Training:
             # Phase 2: the network and the softmax layer learn the starting labels.
             if progress.phase == "initialise":
                 targets, members = self._one_hot(progress.labels)
-                n_epochs = settings.epochs_of_labels(len(progress.prior))
-                for record in self._epochs(events, n_epochs, targets, members):
+                for record in self._epochs(events, targets, members):
                     self._held_out.judge(record, progress)
                 progress.go_back_to_lowest()
                 progress.enter("joint")
@@ -179,7 +178,7 @@ class Training:
             current = self._target_distribution()
             progress.keep_if_lowest(self._divergence(current, progress.prior))
             targets = current.float().to(samples.device)
-            for record in self._epochs(events, settings.max_iter, targets):
+            for record in self._epochs(events, targets):
                 self._estimate_prior(current)
                 previous, current = current, self._target_distribution()
                 targets.copy_(current)
@@ -211,7 +210,7 @@ class Training:
         record |= {"prior_divergence": divergence, "target_change": change}
         progress.n_iter += 1
         # At first Q says little about convergence.
-        climbing = record["epoch"] < WARM_UP * settings.max_iter
+        climbing = record["epoch"] < WARM_UP * settings.n_epochs(progress)
         climbing &= not settings.as_published
         progress.converged = change < settings.tol and not climbing
         if progress.estimated:
@@ -228,19 +227,19 @@ class Training:
         else:
             progress.keep_if_lowest(drift)
 
-    def _epochs(self, events, n_epochs, targets=None, members=None):
+    def _epochs(self, events, targets=None, members=None):
         """Train through a phase, yielding each epoch's record to be added to.
 
         Parameters
         ----------
         events : FitEvents
-        n_epochs : int
         targets, members : tensor or None
             As for `GradientDescent.steps`.
         """
+        settings, progress, processes = self._settings, self.progress, self._processes
+        n_epochs = settings.n_epochs(progress)
         if n_epochs == 0:
             return
-        settings, progress, processes = self._settings, self.progress, self._processes
         n_samples = settings.n_samples if members is None else len(members)
         n_batches = math.ceil(n_samples / settings.batch_size)
         n_steps = n_epochs * n_batches

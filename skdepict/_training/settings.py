@@ -18,6 +18,11 @@ FIT_STEPS_PER_CLUSTER = 25
 MIN_JOINT_STEPS = 1280
 MIN_FIT_EPOCHS = 12
 MAX_JOINT_EPOCHS = 20
+# The shares of these epochs that images take where groups are yet to be joined, which a
+# network tells apart the better, the longer it learns them, and in a round whose
+# network another one has trained.
+SHARES_OF_FINE = {"initialise": 0.5, "joint": 1.0}
+SHARES_OF_LATER = {"initialise": 0.25, "joint": 0.5}
 # Fine groups for each cluster that is asked for, at least so many in all, and samples
 # in each of them.
 FINE_PER_CLUSTER = 3
@@ -89,8 +94,8 @@ class Settings:
     n_fine : int
         How many groups the first round looks for, if clusters are to be joined of
         them; 0 where it looks for the clusters.
-    fit_epochs : int or None
-        See `epochs_of_labels`.
+    fit_epochs, max_iter : int or None
+        As they were given; see `n_epochs`.
     target, schedule, average_decay, early_stopping, as_published
         See `ALGORITHMS`.
     tol : float
@@ -112,7 +117,7 @@ class Settings:
     own_network: bool
     pretrain_epochs: int
     fit_epochs: int | None
-    max_iter: int
+    max_iter: int | None
     max_rounds: int
     reconstruction_weight: float
     dropout: float
@@ -172,17 +177,9 @@ class Settings:
             is_conv = choose_network(*asked) == "conv"
             rate = LEARNING_RATE_OF_CONV if is_conv else LEARNING_RATE
             derived["learning_rate"] = rate
-        batch_size = derived["batch_size"]
         if found["prior"] is None and (parameters["max_rounds"] > 1 or not n_clusters):
             n_labelled = n_samples if members is None else len(members)
             derived["n_fine"] = n_fine_groups(n_labelled, n_clusters, is_distorted)
-        if given["max_iter"] is None:
-            n_batches = math.ceil(n_samples / batch_size)
-            derived["max_iter"] = max(
-                min(MAX_JOINT_EPOCHS, MAX_JOINT_STEPS // n_batches),
-                MIN_JOINT_EPOCHS,
-                math.ceil(MIN_JOINT_STEPS / n_batches),
-            )
         algorithm = ALGORITHMS[parameters["algorithm"]]
         # What was found or derived replaces what the user gave.
         return cls(**given | algorithm | found | derived)
@@ -234,13 +231,46 @@ class Settings:
         is_fine = needed <= n_groups or n_fine <= n_groups
         return None if is_fine else replace(self, n_fine=n_fine)
 
-    def epochs_of_labels(self, n_groups):
-        """How many epochs the network learns the starting labels of so many groups."""
-        if self.fit_epochs is not None:
-            return self.fit_epochs
+    def n_epochs(self, progress):
+        """How many epochs a phase has, at most.
+
+        Parameters
+        ----------
+        progress : Progress
+            At the beginning of "pretrain", "initialise" or "joint", or in it.
+        """
+        given = {
+            "pretrain": self.pretrain_epochs,
+            "initialise": self.fit_epochs,
+            "joint": self.max_iter,
+        }[progress.phase]
+        if given is not None:
+            return given
+        if progress.phase == "joint":
+            n_epochs = self._epochs_of_joint()
+        else:
+            n_epochs = self._epochs_of_labels(len(progress.prior))
+        return math.ceil(self._share_of_epochs(progress) * n_epochs)
+
+    def _share_of_epochs(self, progress):
+        if not self.distorts:
+            return 1.0
+        if not progress.final:
+            return SHARES_OF_FINE[progress.phase]
+        return SHARES_OF_LATER[progress.phase] if progress.round > 1 else 1.0
+
+    def _epochs_of_labels(self, n_groups):
         n_steps = max(MIN_FIT_STEPS, FIT_STEPS_PER_CLUSTER * n_groups)
         n_batches = math.ceil(self.n_labelled / self.batch_size)
         return max(MIN_FIT_EPOCHS, math.ceil(n_steps / n_batches))
+
+    def _epochs_of_joint(self):
+        n_batches = math.ceil(self.n_samples / self.batch_size)
+        return max(
+            min(MAX_JOINT_EPOCHS, MAX_JOINT_STEPS // n_batches),
+            MIN_JOINT_EPOCHS,
+            math.ceil(MIN_JOINT_STEPS / n_batches),
+        )
 
 
 def n_fine_groups(n_samples, n_clusters, of_images=False):

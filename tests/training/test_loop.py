@@ -60,6 +60,25 @@ def test_no_other_round_where_there_is_no_reason_for_it(monkeypatch, few_digits)
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "initialise", "joint"),
+    [
+        # 100 images are four batches. 800 steps teach them labels, half of these those
+        # of groups that are yet to be joined, and a quarter those of joined ones.
+        ({"max_iter": 2}, (100, 50), (2, 2)),
+        # At most 1280 steps, or half of these.
+        ({"fit_epochs": 8}, (8, 8), (320, 160)),
+    ],
+)
+def test_later_rounds_take_fewer_epochs(given, initialise, joint, few_digits):
+    model = DEPICTClustering(5, random_state=0, **given).fit(few_digits[0][:100])
+    assert model.n_rounds_ == 2
+    epochs = [(record["phase"], record["round"]) for record in model.history_]
+    for index in (0, 1):
+        assert epochs.count(("initialise", index + 1)) == initialise[index]
+        assert 0 < epochs.count(("joint", index + 1)) <= joint[index]
+
+
 def test_training_does_not_spoil_labels_of_groups_that_overlap():
     # Two species of iris overlap: the larger of two clusters would take in the other.
     X = load_iris().data
