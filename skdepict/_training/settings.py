@@ -23,6 +23,9 @@ MAX_JOINT_EPOCHS = 20
 # network another one has trained.
 SHARES_OF_FINE = {"initialise": 0.5, "joint": 1.0}
 SHARES_OF_LATER = {"initialise": 0.25, "joint": 0.5}
+# And where starting labels lie apart: the smallest clusters are learned, too, and
+# nothing leads away from them.
+SHARES_OF_APART = {"initialise": 2.0, "joint": 0.0}
 # Fine groups for each cluster that is asked for, at least so many in all, and samples
 # in each of them.
 FINE_PER_CLUSTER = 3
@@ -257,7 +260,11 @@ class Settings:
             return 1.0
         if not progress.final:
             return SHARES_OF_FINE[progress.phase]
-        return SHARES_OF_LATER[progress.phase] if progress.round > 1 else 1.0
+        if progress.round > 1:
+            return SHARES_OF_LATER[progress.phase]
+        # Otherwise the first round would have looked for fine groups.
+        are_apart = self.by_path_integral and self.n_fine > 0 and progress.estimated
+        return SHARES_OF_APART[progress.phase] if are_apart else 1.0
 
     def _epochs_of_labels(self, n_groups):
         n_steps = max(MIN_FIT_STEPS, FIT_STEPS_PER_CLUSTER * n_groups)
