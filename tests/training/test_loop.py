@@ -79,6 +79,17 @@ def test_later_rounds_take_fewer_epochs(given, initialise, joint, few_digits):
         assert 0 < epochs.count(("joint", index + 1)) <= joint[index]
 
 
+@pytest.mark.parametrize("max_iter", [None, 1])
+def test_labels_of_images_that_lie_apart_are_kept(max_iter):
+    generator = np.random.default_rng(0)
+    kinds = generator.random((3, 8, 8))
+    y = np.repeat([0, 1, 2], [60, 20, 10])
+    X = kinds[y] + 0.05 * generator.normal(size=(len(y), 8, 8))
+    model = DEPICTClustering(3, random_state=0, max_iter=max_iter).fit(X)
+    assert adjusted_rand_score(y, model.labels_) == 1.0
+    assert (model.n_rounds_, model.n_iter_) == (1, max_iter or 0)
+
+
 def test_training_does_not_spoil_labels_of_groups_that_overlap():
     # Two species of iris overlap: the larger of two clusters would take in the other.
     X = load_iris().data
