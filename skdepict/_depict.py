@@ -336,7 +336,8 @@ class DEPICTClustering(
         The number of epochs of the joint phase, in all rounds.
 
     converged_ : bool
-        Whether the joint phase has converged in the round that was kept.
+        Whether the joint phase has converged in the round that was kept; False if it
+        had no epochs.
 
     history_ : list of dict
         One entry per epoch, ready for :class:`pandas.DataFrame`: "phase", "round"

@@ -279,6 +279,12 @@ def test_few_samples_and_one_cluster(few_digits):
     assert "Nothing was trained" in make_report(untrained, few_digits[0][:1])
 
 
+@pytest.mark.parametrize("max_iter", [0, 1])
+def test_what_had_no_joint_phase_has_not_failed_to_converge(max_iter, blobs):
+    model = quick(3, max_iter=max_iter).fit(blobs[0])
+    assert ("<dt>converged</dt>" in make_report(model, blobs[0])) == bool(max_iter)
+
+
 def test_an_unfitted_model_is_refused(few_digits):
     with pytest.raises(NotFittedError):
         make_report(DEPICTClustering(), few_digits[0])

@@ -173,6 +173,9 @@ def _facts(found: _Found) -> str:
         "epochs": f"{len(model.history_)}",
         "converged": "yes" if model.converged_ else "no",
     }
+    if model.n_iter_ == 0:
+        # There was no joint phase.
+        del facts["converged"]
     return "".join(
         f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items()
     )
