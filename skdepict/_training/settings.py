@@ -18,8 +18,8 @@ FIT_STEPS_PER_CLUSTER = 25
 MIN_JOINT_STEPS = 1280
 MIN_FIT_EPOCHS = 12
 MAX_JOINT_EPOCHS = 20
-# The shares of these epochs that images take where groups are yet to be joined, and in a
-# round whose network another one has trained: more brought nothing.
+# The shares of these epochs that images take where groups are yet to be joined, and in
+# a round whose network another one has trained: more brought nothing.
 SHARES_OF_FINE = {"initialise": 0.5, "joint": 1.0}
 SHARES_OF_LATER = {"initialise": 0.25, "joint": 0.5}
 # And where starting labels lie apart: the smallest clusters are learned, too, and
