@@ -209,17 +209,17 @@ class DEPICTClustering(
     fit_epochs : int, default=None
         Epochs of learning the starting labels, in each round. By default 12, and more
         on small data, for at least 800 steps of gradient descent and 25 to a cluster.
-        Of images, half as many for groups that are yet to be joined, twice as many for
-        clusters of unequal size that lie apart, and a quarter in the rounds after the
-        first.
+        Of images, half as many, but at least 40, for groups that are yet to be joined,
+        twice as many for clusters of unequal size that lie apart, and a quarter, but at
+        least 12, in the rounds after the first.
 
     max_iter : int, default=None
         Most epochs of the joint phase, in each round. By default 20; more on small
         data, for at least 1280 steps, and fewer on large data, for at most 12,000
-        steps, but no fewer than 4. Of images, half as many in the rounds after the
-        first, and none where clusters of unequal size lie apart. The phase ends before,
-        has converged, when the mean squared change of Q from one epoch to the next is
-        below 1e-7, after the first quarter.
+        steps, but no fewer than 4. Of images, half as many, but at least 20, in the
+        rounds after the first, and none where clusters of unequal size lie apart. The
+        phase ends before, has converged, when the mean squared change of Q from one
+        epoch to the next is below 1e-7, after the first quarter.
 
     reconstruction_weight : float, default=1.0
         The weight of the reconstruction loss in the joint objective. In "initialise"

@@ -19,12 +19,16 @@ MIN_JOINT_STEPS = 1280
 MIN_FIT_EPOCHS = 12
 MAX_JOINT_EPOCHS = 20
 # The shares of these epochs that images take where groups are yet to be joined, and in
-# a round whose network another one has trained: more brought nothing.
-SHARES_OF_FINE = {"initialise": 0.5, "joint": 1.0}
-SHARES_OF_LATER = {"initialise": 0.25, "joint": 0.5}
+# a round whose network another one has trained, more of which brought nothing; but no
+# fewer than so many, if there are.
+SHARES_OF_FINE = {"initialise": (0.5, 40), "joint": (1.0, 0)}
+SHARES_OF_LATER = {
+    "initialise": (0.25, MIN_FIT_EPOCHS),
+    "joint": (0.5, MAX_JOINT_EPOCHS),
+}
 # And where starting labels lie apart: the smallest clusters are learned, too, and
 # nothing leads away from them.
-SHARES_OF_APART = {"initialise": 2.0, "joint": 0.0}
+SHARES_OF_APART = {"initialise": (2.0, 0), "joint": (0.0, 0)}
 # Fine groups for each cluster that is asked for, at least so many in all, and samples
 # in each of them.
 FINE_PER_CLUSTER = 3
@@ -252,18 +256,19 @@ class Settings:
             n_epochs = self._epochs_of_joint()
         else:
             n_epochs = self._epochs_of_labels(len(progress.prior))
-        return math.ceil(self._share_of_epochs(progress) * n_epochs)
+        share, least = self._share_of_epochs(progress)
+        return max(math.ceil(share * n_epochs), min(n_epochs, least))
 
     def _share_of_epochs(self, progress):
         if not self.distorts:
-            return 1.0
+            return 1.0, 0
         if not progress.final:
             return SHARES_OF_FINE[progress.phase]
         if progress.round > 1:
             return SHARES_OF_LATER[progress.phase]
         # Otherwise the first round would have looked for fine groups.
         are_apart = self.by_path_integral and self.n_fine > 0 and progress.estimated
-        return SHARES_OF_APART[progress.phase] if are_apart else 1.0
+        return SHARES_OF_APART[progress.phase] if are_apart else (1.0, 0)
 
     def _epochs_of_labels(self, n_groups):
         n_steps = max(MIN_FIT_STEPS, FIT_STEPS_PER_CLUSTER * n_groups)

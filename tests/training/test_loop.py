@@ -1,6 +1,8 @@
 """Rounds, and the end of the joint phase."""
 
+import math
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from skdepict._training.adam import Adam
 from skdepict._training.average import WeightAverage
 from skdepict.metrics import clustering_accuracy
 from skdepict.networks import _device
-from tests.conftest import load_real, quick
+from tests.conftest import load_real, quick, settings_of
 from tests.training.test_step import InPlace
 
 # From which 300 digits are so far that there might be better labels.
@@ -77,6 +79,20 @@ def test_later_rounds_take_fewer_epochs(given, initialise, joint, few_digits):
     for index in (0, 1):
         assert epochs.count(("initialise", index + 1)) == initialise[index]
         assert 0 < epochs.count(("joint", index + 1)) <= joint[index]
+
+
+def test_large_data_have_no_epochs_to_spare():
+    """As many for fine groups as without joins, and 12 and 20 in later rounds."""
+    settings = settings_of(10_000, 10)
+    fine = SimpleNamespace(phase="initialise", final=False, prior=np.full(60, 1 / 60))
+    assert settings.n_epochs(fine) == math.ceil(25 * 60 / 40)
+    for phase, least in (("initialise", 12), ("joint", 20)):
+        later = SimpleNamespace(
+            phase=phase, final=True, round=2, prior=np.full(10, 0.1)
+        )
+        assert settings.n_epochs(later) == least
+        first = SimpleNamespace(**vars(later) | {"round": 1, "estimated": False})
+        assert settings.n_epochs(first) > least
 
 
 @pytest.mark.parametrize("max_iter", [None, 1])
