@@ -171,11 +171,9 @@ def _facts(found: _Found) -> str:
         "clusters": f"{len(np.unique(found.labels))} of {model.n_clusters_}",
         f"surer than {SURE:.0%}": f"{np.mean(certainty > SURE):.1%}",
         "epochs": f"{len(model.history_)}",
-        "converged": "yes" if model.converged_ else "no",
     }
-    if model.n_iter_ == 0:
-        # There was no joint phase.
-        del facts["converged"]
+    if model.n_iter_ > 0:
+        facts["converged"] = "yes" if model.converged_ else "no"
     return "".join(
         f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items()
     )
