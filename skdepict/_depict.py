@@ -304,11 +304,13 @@ class DEPICTClustering(
         sample, as in `linkage_`, on its cluster (their mutual information over the
         entropy of the clusters); the "least_agreement", on which of the two least
         distinct clusters it is in; and the "modularity", by how much more often two
-        views are in one cluster than views of different samples; each for what is left
-        when the groups that are confused most are joined. n_clusters="auto" takes the
-        number up to which the odds of the least agreement are at least 0.37 of those of
-        the agreement, or 0.3 where images are distorted, but where views are neighbours
-        no more than the number of the highest modularity.
+        views, or an image and its neighbour where fine groups were joined, are in one
+        cluster than those of different samples; each for what is left when the groups
+        that are confused most are joined. n_clusters="auto" takes the number of the
+        highest modularity for images, or more where they lie apart. For others it is
+        the number up to which the odds of the least agreement are at least 0.37 of
+        those of the agreement, but where views are neighbours no more than that of the
+        highest modularity.
 
     cluster_centers_ : ndarray of shape (n_clusters, embedding_dim)
         The mean embedding of each cluster; NaN for a cluster that has no samples.
@@ -1136,7 +1138,7 @@ class DEPICTClustering(
 
 def fitted_so_far(training):
     """The attributes of an estimator as if the fit had stopped here, for callbacks."""
-    model = training.model_so_far()
+    model = training.progress.model_so_far()
     return None if model is None else {"network_": model}
 
 

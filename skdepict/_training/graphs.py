@@ -30,6 +30,9 @@ EVEN_BY_CHANCE = 0.05 / len(WHITENINGS)
 EVEN_BY_CHANCE_OF_MANY = math.exp(-12)
 MAX_EVEN_CLUSTERS = 500
 MIN_EVEN_CLUSTER = 10
+# Clusters of images are apart where a step of the walk tells this share of the
+# information on which of them a sample is in.
+UNMIXED = 0.95
 
 
 def uniform(n_clusters):
@@ -159,12 +162,36 @@ def least_mixed_labels(graphs, n_clusters):
         I(end; start) of a step of the walk over the entropy of the clusters.
     """
     found = []
-    all_labels = _labels_of(graphs, n_clusters)
-    for merges, labels in zip(graphs.values(), all_labels, strict=True):
-        agreement, _ = score(merges.step_frequencies(labels), len(labels))
+    for merges in graphs.values():
+        agreement, labels = _agreement_and_labels(merges, n_clusters)
         found.append((agreement, labels))
     agreement, labels = max(found, key=lambda candidate: candidate[0])
     return labels, agreement
+
+
+def number_apart(graphs):
+    """How many clusters graphs tell of in which these lie apart.
+
+    Parameters
+    ----------
+    graphs : dict of float to GroupMerges
+
+    Returns
+    -------
+    n_clusters : int
+        The median of what trees say whose clusters are apart; 0 if there are none.
+    """
+    numbers = []
+    for merges in graphs.values():
+        n_clusters = merges.tree(None).n_clusters
+        if n_clusters > 1 and _agreement_and_labels(merges, n_clusters)[0] >= UNMIXED:
+            numbers.append(n_clusters)
+    return int(np.median(numbers)) if numbers else 0
+
+
+def _agreement_and_labels(merges, n_clusters):
+    labels = cut_children(merges.tree(n_clusters).children, n_clusters)
+    return score(merges.step_frequencies(labels), len(labels))[0], labels
 
 
 def partitions_by_graphs(graphs, groups, n_groups, n_clusters):

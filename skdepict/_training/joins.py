@@ -37,9 +37,10 @@ DISTINCTNESS_WEIGHT = 1.0
 N_PAIRS = 10
 # The odds that two views agree which of the two least distinct clusters they are in,
 # as a share of the odds that they agree on the cluster at all. Where it is less, the
-# two are one. A kind of image that is rare is less distinct in distorted views.
+# two are one. Of distorted views of images that lie apart: a kind that is rare is less
+# distinct in these.
 LEAST_ODDS = 0.37
-LEAST_ODDS_DISTORTED = 0.35
+LEAST_ODDS_DISTORTED = 0.3
 # Clusters lie apart where one view of a sample tells this share of the information on
 # which of them another view is in.
 APART = 0.9
@@ -63,7 +64,8 @@ class Joins:
     numbers : ndarray of shape (n_groups - 1, 4)
         For 2 to n_groups clusters: the number, the agreement of all of them, that of
         the two among which it is least, and the modularity: by how much more often two
-        views are in one cluster than two views of different samples.
+        views are in one cluster than two views of different samples. Of images, `join`
+        takes it of samples and their neighbours.
     scores : ndarray of shape (n_groups - 1,)
         What `score` says of these partitions.
     """
@@ -245,9 +247,7 @@ def number_of_clusters(numbers, of_neighbors=False, least_odds=LEAST_ODDS):
     """The number of clusters up to which all are distinct.
 
     Of classes that overlap, each part is as distinct as the whole. Neighbours then say
-    at which number there are the most of them in one cluster, beyond chance: the
-    modularity of Newman and Girvan (Physical Review E 69, 2004), of the graph of
-    neighbours.
+    more; see `most_modular`.
 
     Parameters
     ----------
@@ -267,7 +267,16 @@ def number_of_clusters(numbers, of_neighbors=False, least_odds=LEAST_ODDS):
     n_distinct = 1 + max(1, int(np.argmin(np.append(distinct, False))))
     if not of_neighbors:
         return n_distinct
-    return min(n_distinct, int(numbers[numbers[:, 3].argmax(), 0]))
+    return min(n_distinct, most_modular(numbers))
+
+
+def most_modular(numbers):
+    """The number of clusters that most neighbours are both in one of, beyond chance.
+
+    That is where the modularity of Newman and Girvan (Physical Review E 69, 2004), of
+    the graph of neighbours, is highest. See `number_of_clusters`.
+    """
+    return int(numbers[numbers[:, 3].argmax(), 0])
 
 
 class JoinedGroups(NamedTuple):
@@ -366,8 +375,9 @@ def join(
         joins by different `POWERS` make.
     nearby : ndarray of shape (n_groups, n_groups), default=None
         J of samples and what is near them, where `frequencies` are those of distorted
-        views. It counts as much as these for which groups are joined, but not for the
-        number. The clusters are refined where it is given.
+        views. It counts as much as these for which groups are joined, and it alone, by
+        its modularity, for the number: parts of a class are as distinct as classes to a
+        network that knows few images. The clusters are refined where it is given.
     of_neighbors : bool, default=False
         Whether `frequencies` are those of samples and their neighbours.
 
@@ -379,9 +389,12 @@ def join(
     n_groups, n_samples = len(frequencies), len(groups)
     joins = most_confused = join_groups(frequencies, POWERS[-1], n_samples)
     numbers = most_confused.numbers
-    if n_clusters is None:
-        least_odds = LEAST_ODDS if nearby is None else LEAST_ODDS_DISTORTED
-        n_clusters = number_of_clusters(numbers, of_neighbors, least_odds)
+    if nearby is not None:
+        numbers[:, 3] = join_groups(nearby, POWERS[-1], n_samples).numbers[:, 3]
+    if n_clusters is None and nearby is not None:
+        n_clusters = most_modular(numbers)
+    elif n_clusters is None:
+        n_clusters = number_of_clusters(numbers, of_neighbors)
     if nearby is not None:
         frequencies = (frequencies + nearby) / 2
         joins = most_confused = join_groups(frequencies, POWERS[-1], n_samples)

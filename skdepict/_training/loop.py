@@ -1,6 +1,5 @@
 """The method from top to bottom: pretrain, then in rounds initialise, joint, judge."""
 
-import copy
 import math
 from typing import Any
 
@@ -8,7 +7,11 @@ import torch
 from torch.nn import functional
 
 from skdepict._training import judge
-from skdepict._training.graphs import merged_graphs, partitions_by_graphs, uniform
+from skdepict._training.graphs import (
+    merged_graphs,
+    partitions_by_graphs,
+    uniform,
+)
 from skdepict._training.held_out import HeldOut
 from skdepict._training.joins import are_apart
 from skdepict._training.neighbors import embedded_frequencies, neighbors_of
@@ -28,6 +31,7 @@ from skdepict._training.start import (
     PRIOR_STRENGTH,
     Start,
     labels_are_given,
+    start_of_more_apart,
     starting_labels,
     with_prior,
 )
@@ -256,7 +260,8 @@ class Training:
             order = torch.randperm(n_samples, generator=self._order)
             batches = order.to(self._samples.device).tensor_split(n_batches)
             for number, index in enumerate(batches, progress.epoch * n_batches):
-                self._set_learning_rate(number, n_steps)
+                share = SCHEDULES[settings.schedule](number, n_steps)
+                progress.optimizer.set_learning_rate(share * settings.learning_rate)
                 weights = loss_weights(settings, progress.phase, number, n_steps)
                 losses += step(index, weights)
             losses = processes.sum(losses)
@@ -273,10 +278,6 @@ class Training:
                     progress.state_dict, now=progress.epoch == n_epochs
                 )
         events.end_phase()
-
-    def _set_learning_rate(self, number, n_steps):
-        share = SCHEDULES[self._settings.schedule](number, n_steps)
-        self.progress.optimizer.set_learning_rate(self._settings.learning_rate * share)
 
     def _first_start(self, settings):
         of_data = settings, self._labelled.rows, self._embedding, self._graphs
@@ -297,12 +298,9 @@ class Training:
         is_last |= progress.joined is not None and self._neighbors is not None
         if is_last or progress.estimated or not settings.by_path_integral:
             return None
+        prior, best = progress.prior.cpu().numpy(), progress.best["divergence"]
         return judge.better_labels(
-            self._embedding,
-            settings,
-            progress.prior.cpu().numpy(),
-            progress.best["divergence"],
-            self._samples.device,
+            self._embedding, settings, prior, best, self._samples.device
         )
 
     def _join_groups(self):
@@ -344,13 +342,21 @@ class Training:
         return partitions_by_graphs(self._graphs(), groups, n_groups, n_clusters)
 
     def _joined_start(self):
-        overlap, progress = self._join_groups(), self.progress
+        overlap, settings, progress = self._join_groups(), self._settings, self.progress
+        if settings.n_clusters is None and settings.shows_what_lies_apart:
+            found = progress.joined.numbers, progress.n_clusters
+            start = self._processes.from_first(
+                lambda: start_of_more_apart(self._graphs(), *found)
+            )
+            if start is not None:
+                progress.joined = None
+                return start
         apart = self._neighbors is not None and not overlap
-        finer = self._settings.with_finer_groups(progress, apart)
+        finer = settings.with_finer_groups(progress, apart)
         if finer is not None:
             progress.n_clusters = 0
             return self._first_start(finer)
-        labels = progress.joined.labels(self._settings.members)
+        labels = progress.joined.labels(settings.members)
         n_groups = int(progress.joined.clusters.max()) + 1
         # Of clusters that overlap, one that is estimated lets the large ones grow.
         prior = uniform(n_groups) if overlap else None
@@ -378,7 +384,8 @@ class Training:
         device = double_precision_device(self._samples.device)
         progress.guess = torch.tensor(start.prior, device=device)
         progress.prior = progress.guess.clone()
-        progress.estimated, progress.final = start.estimated, start.final
+        progress.estimated, progress.apart = start.estimated, start.apart
+        progress.final = start.final
         if start.final:
             progress.n_clusters = n_clusters
         progress.round += 1
@@ -438,12 +445,3 @@ class Training:
 
     def _divergence(self, targets, prior):
         return prior_divergence(self._mean(targets), prior).item()
-
-    def model_so_far(self):
-        """A copy of the model, if training ended now; None while it has no clusters."""
-        if not self.progress.final:
-            return None
-        if self.progress.average is None:
-            return copy.deepcopy(self.model)
-        with self.progress.average.applied():
-            return copy.deepcopy(self.model)

@@ -30,6 +30,7 @@ VALUES = {
     "lowest": float,
     "estimated": bool,
     "final": bool,
+    "apart": bool,
     "best": dict,
     "history": list,
 }
@@ -61,7 +62,7 @@ class Progress:
         The prior frequencies of the round's groups; of none in "pretrain".
     guess : tensor of shape (n_groups,)
         The prior frequencies that the round started with.
-    estimated, final : bool
+    estimated, final, apart : bool
         See `Start`.
     joined : JoinedGroups or None
         How fine groups were joined, or in which order clusters would be.
@@ -94,7 +95,7 @@ class Progress:
         self.round, self.n_iter = 0, 0
         self.labels: np.ndarray | None = None
         self.guess = self.prior = torch.empty(0, dtype=torch.float64)
-        self.estimated = self.final = False
+        self.estimated = self.final = self.apart = False
         self.joined: Any = None
         self.best: dict = {}
         self.best_weights: dict = {}
@@ -154,6 +155,15 @@ class Progress:
             values = self.round, divergence, self.converged
             self.best = dict(zip(OF_BEST, values, strict=True))
             self.best_weights = copy.deepcopy(self._model.state_dict())
+
+    def model_so_far(self):
+        """A copy of the model, if training ended now; None while it has no clusters."""
+        if not self.final:
+            return None
+        if self.average is None:
+            return copy.deepcopy(self._model)
+        with self.average.applied():
+            return copy.deepcopy(self._model)
 
     def state_dict(self):
         """All of it, as plain values and as tensors by their names."""

@@ -201,6 +201,11 @@ class Settings:
         return self.affine_noise or self.elastic_noise
 
     @property
+    def shows_what_lies_apart(self):
+        """Whether graphs may say that clusters of images lie apart."""
+        return self.by_path_integral and self.distorts
+
+    @property
     def n_labelled(self):
         """The samples that get starting labels."""
         return self.n_samples if self.members is None else len(self.members)
@@ -264,11 +269,9 @@ class Settings:
             return 1.0, 0
         if not progress.final:
             return SHARES_OF_FINE[progress.phase]
-        if progress.round > 1:
-            return SHARES_OF_LATER[progress.phase]
-        # Otherwise the first round would have looked for fine groups.
-        are_apart = self.by_path_integral and self.n_fine > 0 and progress.estimated
-        return SHARES_OF_APART[progress.phase] if are_apart else (1.0, 0)
+        if progress.apart:
+            return SHARES_OF_APART[progress.phase]
+        return SHARES_OF_LATER[progress.phase] if progress.round > 1 else (1.0, 0)
 
     def _epochs_of_labels(self, n_groups):
         n_steps = max(MIN_FIT_STEPS, FIT_STEPS_PER_CLUSTER * n_groups)

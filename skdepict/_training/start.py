@@ -9,21 +9,21 @@ from sklearn.cluster import KMeans
 from skdepict._path_integral.cuts import cut_children
 from skdepict._path_integral.estimator import PathIntegralClustering
 from skdepict._training.graphs import (
+    UNMIXED,
     even_number,
     is_even,
     least_mixed_labels,
     nearest_labels,
+    number_apart,
     uniform,
 )
+from skdepict._training.joins import LEAST_ODDS_DISTORTED, number_of_clusters
 from skdepict._training.objectives import class_means, size_divergence, sizes_of
 from skdepict._training.settings import MIN_FINE, check_init_array, n_fine_groups
 from skdepict._training.streams import stream_seed
 
 # Fine groups of a graph with components whitened so far are pure on all data.
 FINE_WHITENING = 0.3
-# Clusters of images are apart where a step of the walk tells this share of the
-# information on which of them a sample is in.
-UNMIXED = 0.95
 # What clusterers call the number of clusters.
 NAMES_OF_NUMBER = {"n_clusters", "n_components"}
 # How many samples the sizes count that starting labels had, for one in training.
@@ -98,12 +98,15 @@ class Start(NamedTuple):
         Whether the prior is only a guess, which training improves.
     final : bool
         Whether the groups are the clusters, and not yet to be joined.
+    apart : bool
+        Whether these are clusters of images that lie apart.
     """
 
     labels: np.ndarray
     prior: np.ndarray
     estimated: bool = False
     final: bool = True
+    apart: bool = False
 
 
 def starting_labels(settings, rows, embedding, graphs):
@@ -172,11 +175,58 @@ def starting_labels(settings, rows, embedding, graphs):
         start = with_prior(labels, prior, n_clusters)
         if not start.estimated or not n_fine:
             return start
-        if settings.by_path_integral and settings.distorts:
-            labels, agreement = least_mixed_labels(merged, n_clusters)
-            if agreement >= UNMIXED:
-                return with_prior(order_by_prior(labels, expected), None, n_clusters)
+        if settings.shows_what_lies_apart:
+            apart = start_apart(merged, n_clusters)
+            if apart is not None:
+                return apart
     return Start(label(n_fine), uniform(n_fine), final=False)
+
+
+def start_apart(graphs, n_clusters):
+    """Clusters of images, where those of some graph lie apart.
+
+    Parameters
+    ----------
+    graphs : dict of float to GroupMerges
+    n_clusters : int
+        At least 2.
+
+    Returns
+    -------
+    start : Start or None
+    """
+    labels, agreement = least_mixed_labels(graphs, n_clusters)
+    if agreement < UNMIXED:
+        return None
+    labels = order_by_prior(labels, uniform(n_clusters))
+    return with_prior(labels, None, n_clusters)._replace(apart=True)
+
+
+def start_of_more_apart(graphs, of_joins, n_clusters):
+    """Clusters of images that lie apart, as many as were found or more.
+
+    Neighbours join many small clusters, however far apart they lie. Where these do, the
+    graphs know their number, or it is the one up to which all are distinct.
+
+    Parameters
+    ----------
+    graphs : dict of float to GroupMerges
+    of_joins : ndarray of shape (n_numbers, 4)
+        See `Joins`.
+    n_clusters : int
+        What neighbours tell.
+
+    Returns
+    -------
+    start : Start or None
+        Of the largest of these numbers at which clusters lie apart.
+    """
+    distinct = number_of_clusters(of_joins, least_odds=LEAST_ODDS_DISTORTED)
+    for number in sorted({n_clusters, number_apart(graphs), distinct}, reverse=True):
+        start = start_apart(graphs, number) if number >= n_clusters else None
+        if start is not None:
+            return start
+    return None
 
 
 def with_prior(labels, prior, n_clusters):

@@ -17,7 +17,7 @@ from skdepict._data.paths import as_path
 from skdepict._surroundings import warn
 from skdepict.persistence._files import parse_json, write_whole
 
-VERSION = 3
+VERSION = 4
 # Between the ends of phases, writing takes no more of the time.
 SHARE_OF_TIME = 0.05
 # Of one and the same fit beside each other; more are taken for locks that fail.

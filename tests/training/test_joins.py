@@ -5,8 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, is_valid_linkage
-from scipy.optimize import brentq
-from scipy.special import logit
 from sklearn.metrics import adjusted_rand_score
 
 from skdepict._training.information import score
@@ -282,17 +280,21 @@ def replace_clusters(joined, clusters):
     return joined._replace(clusters=clusters)
 
 
-def test_what_is_near_tells_which_groups_are_joined_but_not_how_many_are_left():
+def test_what_is_near_tells_which_groups_are_joined_and_how_many_are_left():
     joint, owners, shares = planted(np.ones(5), 4)
     groups = np.repeat(np.arange(20), np.ceil(100 * shares).astype(int))
-    # Views that are confused with all groups alike.
+    # Views that are confused with all groups alike, so that all of them are distinct.
     alike, _, _ = planted(np.ones(1), 20)
     alike[:] = 0.02 * np.outer(shares, shares) + 0.98 * np.diag(shares)
     joined, n_clusters = join(alike, groups, 5, nearby=joint)
     assert (n_clusters, adjusted_rand_score(owners, joined.clusters)) == (5, 1.0)
-    found, number = join(joint, groups, nearby=alike)
-    assert number == 5
-    np.testing.assert_array_equal(found.numbers, join(joint, groups)[0].numbers)
+    assert join(alike, groups)[1] == 20
+    found, number = join(alike, groups, nearby=joint)
+    assert (number, adjusted_rand_score(owners, found.clusters)) == (5, 1.0)
+    of_views = join(alike, groups)[0].numbers
+    np.testing.assert_array_equal(found.numbers[:, :3], of_views[:, :3])
+    of_neighbors = join(joint, groups)[0].numbers
+    np.testing.assert_array_equal(found.numbers[:, 3], of_neighbors[:, 3])
 
 
 def test_clusters_are_distinct_up_to_where_the_odds_fall():
@@ -306,27 +308,11 @@ def test_clusters_are_distinct_up_to_where_the_odds_fall():
     distinct, one = (0.8, bound + 1e-6), (0.8, bound - 1e-6)
     assert number_of(distinct, distinct, distinct, one, one) == 4
     assert number_of(distinct, distinct) == 3
+    less = [(n, *one, 0.5) for n in (2, 3)]
+    assert number_of_clusters(np.array(less), least_odds=0.36) == 3
     # What comes later is no reason to split.
     assert number_of(distinct, one, distinct) == 2
     assert number_of(one, one) == 2
-
-
-def test_distorted_images_may_be_less_distinct():
-    """By as much as rare kinds of images are."""
-
-    def confused(share):
-        joint = np.diag([0.5, 0.25 - share, 0.25 - share])
-        joint[1, 2] = joint[2, 1] = share
-        return 0.99 * joint + 0.01 / 9
-
-    def share_of_odds(share):
-        _, agreement, least, _ = join_groups(confused(share), 1.0, 100).numbers[-1]
-        return np.exp(logit(least) - logit(agreement))
-
-    joint = confused(brentq(lambda share: share_of_odds(share) - 0.36, 0.001, 0.12))
-    groups = np.repeat(np.arange(3), (50, 25, 25))
-    assert join(joint, groups)[1] == 2
-    assert join(joint, groups, nearby=joint)[1] == 3
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -88,10 +88,10 @@ def test_large_data_have_no_epochs_to_spare():
     assert settings.n_epochs(fine) == math.ceil(25 * 60 / 40)
     for phase, least in (("initialise", 12), ("joint", 20)):
         later = SimpleNamespace(
-            phase=phase, final=True, round=2, prior=np.full(10, 0.1)
+            phase=phase, final=True, apart=False, round=2, prior=np.full(10, 0.1)
         )
         assert settings.n_epochs(later) == least
-        first = SimpleNamespace(**vars(later) | {"round": 1, "estimated": False})
+        first = SimpleNamespace(**vars(later) | {"round": 1})
         assert settings.n_epochs(first) > least
 
 
@@ -104,6 +104,17 @@ def test_labels_of_images_that_lie_apart_are_kept(max_iter):
     model = DEPICTClustering(3, random_state=0, max_iter=max_iter).fit(X)
     assert adjusted_rand_score(y, model.labels_) == 1.0
     assert (model.n_rounds_, model.n_iter_) == (1, max_iter or 0)
+
+
+def test_many_small_groups_of_images_are_counted_where_they_lie_apart():
+    generator = np.random.default_rng(0)
+    kinds = generator.random((40, 8, 8))
+    y = np.repeat(np.arange(40), np.geomspace(40, 5, 40).round().astype(int))
+    X = kinds[y] + 0.05 * generator.normal(size=(len(y), 8, 8))
+    model = DEPICTClustering("auto", random_state=0).fit(X)
+    # Neighbours of so few images are of other kinds, too, and told of 22.
+    assert 36 <= model.n_clusters_ <= 42
+    assert adjusted_rand_score(y, model.labels_) > 0.97
 
 
 def test_training_does_not_spoil_labels_of_groups_that_overlap():

@@ -18,11 +18,13 @@ from skdepict._path_integral.cuts import cut_children, unevenness_of_cuts
 from skdepict._path_integral.tree import children_of_edges
 from skdepict._training.device_neighbors import device_neighbors
 from skdepict._training.graphs import (
+    UNMIXED,
     even_number,
     is_even,
     least_mixed_labels,
     merged_graphs,
     nearest_labels,
+    number_apart,
     partitions_by_graphs,
     path_integral_labels,
     uniform,
@@ -31,8 +33,8 @@ from skdepict._training.information import score
 from skdepict._training.objectives import size_divergence, sizes_of
 from skdepict._training.settings import Settings
 from skdepict._training.start import (
-    UNMIXED,
     order_by_prior,
+    start_of_more_apart,
     starting_labels,
     with_prior,
 )
@@ -263,8 +265,8 @@ def test_images_that_lie_apart_are_started_from_as_they_are():
     X, y = blobs_of(sizes)
     graphs = merged_graphs(X, torch.device("cpu"))
     labels, agreement = least_mixed_labels(graphs, len(sizes))
-    assert adjusted_rand_score(y, labels) == 1
     assert agreement > UNMIXED
+    assert adjusted_rand_score(y, labels) == 1
     mixed = np.random.default_rng(0).permutation(labels)
     frequencies = graphs[0.3].step_frequencies(mixed)
     assert score(frequencies, len(X))[0] < 0.5
@@ -275,8 +277,33 @@ def test_images_that_lie_apart_are_started_from_as_they_are():
         layout = Layout("image" if len(shape) == 3 else "table", shape)
         of_fit = Settings.of(parameters, layout, len(X), len(sizes), None, **found)
         start = starting_labels(of_fit, lambda: X, None, lambda: graphs)
-        assert start.final is start.estimated is final
+        assert start.final is start.estimated is start.apart is final
         assert not final or adjusted_rand_score(y, start.labels) == 1
+
+
+def test_more_clusters_may_lie_apart_than_neighbors_tell():
+    sizes = [60, 50, 45, 40, 36, 33, 30, 28, 26, 24]
+    X, _ = blobs_of(sizes)
+    graphs = merged_graphs(X, torch.device("cpu"))
+    assert number_apart(graphs) == 10
+
+    def found(n_told, n_distinct=2):
+        # Two views agree on all clusters up to so many, and on no more of them.
+        least = np.where(np.arange(2, 21) <= n_distinct, 0.9, 0.1)
+        of_joins = np.column_stack([np.arange(2, 21), least * 0 + 0.9, least, least])
+        start = start_of_more_apart(graphs, of_joins, n_told)
+        return None if start is None else int(start.labels.max()) + 1
+
+    assert found(4) == 10
+    assert found(10) == 10
+    # Parts of blobs do not lie apart, even if views say that they are distinct.
+    assert found(4, n_distinct=20) == 10
+    # And none are joined that neighbours tell from each other.
+    assert found(20) is None
+    mixed = np.random.default_rng(0).normal(size=(200, 20)).astype(np.float32)
+    graphs = merged_graphs(mixed, torch.device("cpu"))
+    assert number_apart(graphs) == 0
+    assert found(4) is None
 
 
 def test_of_two_clusters_nobody_knows_whether_they_are_even():
