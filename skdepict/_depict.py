@@ -105,9 +105,10 @@ class DEPICTClustering(
     ----------
     n_clusters : int or "auto", default=8
         The number of clusters. "auto" finds it: the number at which clusters of equal
-        size show, or else the one down to which the network confuses the groups that
-        there are; of fewer than 300 samples, what :class:`PathIntegralClustering` finds
-        with ``n_clusters=None``. Labels or centres in `init` tell it themselves.
+        size show, or else the one that joins of finer groups tell, or graphs, where
+        clusters of images lie apart; of fewer than 30 samples, what
+        :class:`PathIntegralClustering` finds with ``n_clusters=None``. Labels or
+        centres in `init` tell it themselves.
 
     image_shape : tuple of int, default=None
         The shape of one image when the rows of a two-dimensional X are flattened

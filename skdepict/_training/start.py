@@ -19,7 +19,7 @@ from skdepict._training.graphs import (
 )
 from skdepict._training.joins import LEAST_ODDS_DISTORTED, number_of_clusters
 from skdepict._training.objectives import class_means, size_divergence, sizes_of
-from skdepict._training.settings import MIN_FINE, check_init_array, n_fine_groups
+from skdepict._training.settings import check_init_array, n_fine_groups
 from skdepict._training.streams import stream_seed
 
 # Fine groups of a graph with components whitened so far are pure on all data.
@@ -80,7 +80,7 @@ def known_n_clusters(init, rows):
     if not isinstance(init, str) and not hasattr(init, "fit_predict"):
         array = check_init_array(init)
         return len(array) if array.ndim > 1 else max(int(array.max()) + 1, 1)
-    if n_fine_groups(len(rows), None) == MIN_FINE:
+    if n_fine_groups(len(rows), None):
         return None
     return PathIntegralClustering(n_clusters=None).fit(rows[:]).n_clusters_
 
