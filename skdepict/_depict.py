@@ -56,7 +56,7 @@ from skdepict._training.start import (
 )
 from skdepict._training.streams import stream_seed
 from skdepict._training.votes import estimator_of_votes
-from skdepict._typicality import density_of_clusters
+from skdepict._typicality import density_of_samples
 from skdepict.networks._base import Autoencoder
 from skdepict.networks._build import build_autoencoder, choose_network
 from skdepict.networks._device import resolve_device
@@ -979,10 +979,10 @@ class DEPICTClustering(
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            The logarithm of the density at each embedding: of a mixture of Gaussians
-            with the means and sizes of the clusters, and one variance for all, that of
-            the training samples around the mean of their cluster. Only differences mean
-            something.
+            The logarithm of the density of training samples at each embedding: of a
+            Gaussian kernel whose squared width is their mean squared distance to the
+            mean of their cluster, at up to 2,000 of them. Samples of a small cluster
+            are less typical than those of a large one. Only differences mean something.
 
         Examples
         --------
@@ -999,7 +999,7 @@ class DEPICTClustering(
         (285, 8, 8)
         """
         check_is_fitted(self)
-        density = density_of_clusters(
+        density = density_of_samples(
             self.embedding_, self.labels_, self.cluster_centers_
         )
 

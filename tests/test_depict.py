@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.spatial.distance import cdist
+from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
@@ -22,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skdepict import DEPICTClustering
+from skdepict._typicality import density_of_samples
 from skdepict.benchmark.data import uneven_sample
 
 from .conftest import quick
@@ -437,3 +440,25 @@ def test_images_of_something_else_are_less_typical(few_digits):
         assert roc_auc_score(np.repeat([1, 0], 300), scores) > 0.75
     # Each by itself.
     np.testing.assert_allclose(model.score_samples(images[7:8]), typical[7:8])
+
+
+def test_what_belongs_nowhere_is_untypical_even_as_a_cluster():
+    """As a network may see it: as tight as others, but small."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), (700, 900, 800, 100))
+    centers = np.vstack([np.eye(4, 8), np.full(8, np.nan)])
+    embedding = centers[labels] + 0.05 * rng.normal(size=(2500, 8))
+    log_density = density_of_samples(embedding, labels, centers)
+    scores = log_density(embedding)
+    assert roc_auc_score(labels < 3, scores) > 0.95
+    # The kernel is as wide as clusters are, and takes 2,000 of the samples.
+    width = np.square(embedding - centers[labels]).sum(axis=1).mean() + 8e-4
+    expected = np.log(np.exp(cdist(embedding, embedding) ** 2 / (-2 * width)).mean(1))
+    np.testing.assert_allclose(scores, expected, atol=0.2)
+    few = labels > 2
+    of_few = density_of_samples(embedding[few], labels[few] - 3, centers[3:])
+    width = np.square(embedding[few] - centers[3]).sum(axis=1).mean() + 8e-4
+    distances = cdist(embedding[:50], embedding[few]) ** 2 / (2 * width)
+    np.testing.assert_allclose(
+        of_few(embedding[:50]), logsumexp(-distances, axis=1) - np.log(100)
+    )
