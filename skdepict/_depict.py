@@ -106,9 +106,11 @@ class DEPICTClustering(
     n_clusters : int or "auto", default=8
         The number of clusters. "auto" finds it: the number at which clusters of equal
         size show, or else the one that joins of finer groups tell, or graphs, where
-        clusters of images lie apart; of fewer than 30 samples, what
-        :class:`PathIntegralClustering` finds with ``n_clusters=None``. Labels or
-        centres in `init` tell it themselves.
+        clusters of images lie apart. Of fewer than 30 samples (300 of series, of
+        images without `distortion` and of tables without neighbours) it is what
+        :class:`PathIntegralClustering` finds with ``n_clusters=None``. Of more there
+        are at most a tenth as many clusters, unless they are even or lie apart. Labels
+        or centres in `init` tell it themselves.
 
     image_shape : tuple of int, default=None
         The shape of one image when the rows of a two-dimensional X are flattened
@@ -198,9 +200,10 @@ class DEPICTClustering(
         estimated, the first round is for fine groups, which are joined before the
         second one: three for each cluster, and at least 30; of images with
         `distortion` twice as many. If `n_clusters` is "auto" and all of them are
-        distinct, or of tables whose clusters lie apart more than half, the second round
-        is for finer ones, three, or of images six, for each that is distinct. With 1
-        there are no fine groups, unless `n_clusters` is "auto". Of tables whose
+        clusters, or of tables whose clusters lie apart more than half, the second round
+        is for finer ones, three, or of images six, for each of these. With 1
+        there are no fine groups, unless `n_clusters` is "auto", which then takes two
+        rounds. Of tables whose
         clusters do not lie apart, equal frequencies are expected after the joins.
         Otherwise, with init="path-integral", the embedding is clustered by path
         integrals too, once it is trained; labels whose sizes are nearer to the prior
@@ -211,14 +214,14 @@ class DEPICTClustering(
         Epochs of learning the starting labels, in each round. By default 12, and more
         on small data, for at least 800 steps of gradient descent and 25 to a cluster.
         Of images, half as many, but at least 40, for groups that are yet to be joined,
-        twice as many for clusters of unequal size that lie apart, and a quarter, but at
-        least 12, in the rounds after the first.
+        twice as many for clusters that were not found to be even but lie apart, and a
+        quarter, but at least 12, in other rounds after the first.
 
     max_iter : int, default=None
         Most epochs of the joint phase, in each round. By default 20; more on small
         data, for at least 1280 steps, and fewer on large data, for at most 12,000
         steps, but no fewer than 4. Of images, half as many, but at least 20, in the
-        rounds after the first, and none where clusters of unequal size lie apart. The
+        rounds after the first, and none for such clusters that lie apart. The
         phase ends before, has converged, when the mean squared change of Q from one
         epoch to the next is below 1e-7, after the first quarter.
 
@@ -294,7 +297,7 @@ class DEPICTClustering(
         :func:`scipy.cluster.hierarchy.linkage`; see `cut`. Heights say how much two
         views of a sample agree on which of the two it is in, from 0 to 1: noisy ones,
         or of tables a row and its neighbours. Leaves are the groups of the last round
-        but one, if there were fine groups, otherwise the clusters.
+        but one, if clusters were joined of these, otherwise the clusters.
 
     groups_ : ndarray of shape (n_samples,)
         The leaf of `linkage_` that each training sample is in.
@@ -308,10 +311,10 @@ class DEPICTClustering(
         views, or an image and its neighbour where fine groups were joined, are in one
         cluster than those of different samples; each for what is left when the groups
         that are confused most are joined. n_clusters="auto" takes the number of the
-        highest modularity for images, or more where they lie apart. For others it is
-        the number up to which the odds of the least agreement are at least 0.37 of
-        those of the agreement, but where views are neighbours no more than that of the
-        highest modularity.
+        highest modularity for images with `distortion`, or more where clusters of
+        graphs lie apart. For others it is the number up to which the odds of the least
+        agreement are at least 0.37 of those of the agreement, but where views are
+        neighbours no more than that of the highest modularity.
 
     cluster_centers_ : ndarray of shape (n_clusters, embedding_dim)
         The mean embedding of each cluster; NaN for a cluster that has no samples.
@@ -651,7 +654,7 @@ class DEPICTClustering(
         processes.check_alike(rows, fingerprint)
         checkpoints, saved = self._open_checkpoint(fingerprint, processes, device, held)
         seed = self._draw_seed(saved, processes)
-        n_clusters = self._known_n_clusters(rows, seed, processes)
+        n_clusters = self._known_n_clusters(rows, layout.kind, seed, processes)
         prior = check_prior(self.prior, n_clusters)
         init = check_init(self.init, len(rows), n_clusters, sample_shape)
         for generator in generators.values():
@@ -681,7 +684,7 @@ class DEPICTClustering(
             checkpoints,
         )
         training.resume(saved)
-        n_phases = (self.pretrain_epochs > 0) + 2 * settings.max_rounds
+        n_phases = (self.pretrain_epochs > 0) + 2 * settings.most_rounds
         events = FitEvents(self, X, y, n_phases, lambda: fitted_so_far(training))
         training.run(events)
         self._keep(training, processes, samples, float_dtype(rows))
@@ -712,17 +715,17 @@ class DEPICTClustering(
             seed = saved[0]["seed"]
         return processes.from_first(lambda: seed)
 
-    def _known_n_clusters(self, rows, seed, processes):
+    def _known_n_clusters(self, rows, kind, seed, processes):
         """The number of clusters; None if training is to find it."""
         n_clusters: Any = self.n_clusters
         if n_clusters == "auto":
             if self.prior is not None:
                 check_prior(self.prior, None)
             members = samples_to_label(None, len(rows), seed)
+            labelled = rows if members is None else rows[members]
+            views = {"image": self.distortion, "table": self.n_neighbors > 0}
             n_clusters = processes.from_first(
-                lambda: known_n_clusters(
-                    self.init, rows if members is None else rows[members]
-                )
+                lambda: known_n_clusters(self.init, labelled, views.get(kind, False))
             )
         if n_clusters is not None and len(rows) < n_clusters:
             raise ValueError(

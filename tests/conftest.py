@@ -95,6 +95,14 @@ def many_blobs():
     return make_blobs(sizes, n_features=10, random_state=0)
 
 
+def images_apart(sizes):
+    """Images of some kinds, so many of each, that differ little within one."""
+    generator = np.random.default_rng(0)
+    kinds = generator.random((len(sizes), 8, 8))
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    return kinds[y] + 0.05 * generator.normal(size=(len(y), 8, 8)), y
+
+
 @pytest.fixture(scope="session")
 def fitted(few_digits):
     """A briefly trained model of 300 digits; tests must not change it."""

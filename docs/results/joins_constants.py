@@ -73,12 +73,6 @@ def accuracy(seen):
     return clustering_accuracy(seen["y"], joined.labels())
 
 
-def off(seen):
-    """How many times too many or too few clusters neighbours tell, as a logarithm."""
-    _, number = joins.join(seen["frequencies"], seen["groups"], nearby=seen["nearby"])
-    return abs(np.log(number / len(np.unique(seen["y"]))))
-
-
 def main():
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -104,8 +98,6 @@ def main():
             means = [np.mean([accuracy(seen) for seen in half]) for half in halves]
             print(f"{value:>6} " + "   ".join(f"{mean:.3f}" for mean in means))
         setattr(module, name, default)
-    means = [np.mean([off(seen) for seen in half]) for half in halves]
-    print("\n|log n / k| " + "   ".join(f"{mean:.3f}" for mean in means))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from statistics import median_low
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -162,15 +163,15 @@ def least_mixed_labels(graphs, n_clusters):
         I(end; start) of a step of the walk over the entropy of the clusters.
     """
     found = []
-    for merges in graphs.values():
-        agreement, labels = _agreement_and_labels(merges, n_clusters)
-        found.append((agreement, labels))
+    all_labels = _labels_of(graphs, n_clusters)
+    for merges, labels in zip(graphs.values(), all_labels, strict=True):
+        found.append((_agreement(merges, labels), labels))
     agreement, labels = max(found, key=lambda candidate: candidate[0])
     return labels, agreement
 
 
 def number_apart(graphs):
-    """How many clusters graphs tell of in which these lie apart.
+    """How many clusters there are by the graphs whose own clusters lie apart.
 
     Parameters
     ----------
@@ -179,19 +180,19 @@ def number_apart(graphs):
     Returns
     -------
     n_clusters : int
-        The median of what trees say whose clusters are apart; 0 if there are none.
+        The median of what their trees say, of two the lower one; 0 if there are none.
     """
     numbers = []
     for merges in graphs.values():
-        n_clusters = merges.tree(None).n_clusters
-        if n_clusters > 1 and _agreement_and_labels(merges, n_clusters)[0] >= UNMIXED:
-            numbers.append(n_clusters)
-    return int(np.median(numbers)) if numbers else 0
+        tree = merges.tree(None)
+        labels = cut_children(tree.children, tree.n_clusters)
+        if tree.n_clusters > 1 and _agreement(merges, labels) >= UNMIXED:
+            numbers.append(tree.n_clusters)
+    return median_low(numbers) if numbers else 0
 
 
-def _agreement_and_labels(merges, n_clusters):
-    labels = cut_children(merges.tree(n_clusters).children, n_clusters)
-    return score(merges.step_frequencies(labels), len(labels))[0], labels
+def _agreement(merges, labels):
+    return score(merges.step_frequencies(labels), len(labels))[0]
 
 
 def partitions_by_graphs(graphs, groups, n_groups, n_clusters):

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.cluster.hierarchy import from_mlab_linkage
-from scipy.special import logit
 
 from skdepict._training.information import (
     columns_joined,
@@ -23,6 +22,7 @@ from skdepict._training.information import (
     score_of,
     without,
 )
+from skdepict._training.number import most_modular, number_of_clusters
 
 # What the information that a join loses is divided by, to these powers, is the
 # information that it would lose if no view ever left its group. With 0 the smallest
@@ -35,15 +35,6 @@ REFINED_CONFUSION_WEIGHT = 6.0
 DISTINCTNESS_WEIGHT = 1.0
 # How many pairs of clusters might be joined when a part has been taken out of one.
 N_PAIRS = 10
-# The odds that two views agree which of the two least distinct clusters they are in,
-# as a share of the odds that they agree on the cluster at all. Where it is less, the
-# two are one. Of distorted views of images that lie apart: a kind that is rare is less
-# distinct in these.
-LEAST_ODDS = 0.37
-LEAST_ODDS_DISTORTED = 0.3
-# Clusters lie apart where one view of a sample tells this share of the information on
-# which of them another view is in.
-APART = 0.9
 # Nothing is surer than this.
 CERTAIN = (1e-12, 1 - 1e-12)
 
@@ -65,7 +56,7 @@ class Joins:
         For 2 to n_groups clusters: the number, the agreement of all of them, that of
         the two among which it is least, and the modularity: by how much more often two
         views are in one cluster than two views of different samples. Of images, `join`
-        takes it of samples and their neighbours.
+        takes it of neighbours, and of joins by these alone.
     scores : ndarray of shape (n_groups - 1,)
         What `score` says of these partitions.
     """
@@ -243,42 +234,6 @@ def _parts(frequencies, clusters, n_samples):
     return [part for part in parts if len(part) < sizes[clusters[part[0]]]]
 
 
-def number_of_clusters(numbers, of_neighbors=False, least_odds=LEAST_ODDS):
-    """The number of clusters up to which all are distinct.
-
-    Of classes that overlap, each part is as distinct as the whole. Neighbours then say
-    more; see `most_modular`.
-
-    Parameters
-    ----------
-    numbers : ndarray of shape (n_numbers, 4)
-        Of joins of what is confused most; see `Joins`.
-    of_neighbors : bool, default=False
-        Whether the two views of a sample are it and its neighbour.
-    least_odds : float, default=`LEAST_ODDS`
-
-    Returns
-    -------
-    n_clusters : int
-        2 if there is no evidence for more.
-    """
-    agreement, least = logit(numbers[:, 1:3]).T
-    distinct = least - agreement >= np.log(least_odds)
-    n_distinct = 1 + max(1, int(np.argmin(np.append(distinct, False))))
-    if not of_neighbors:
-        return n_distinct
-    return min(n_distinct, most_modular(numbers))
-
-
-def most_modular(numbers):
-    """The number of clusters that most neighbours are both in one of, beyond chance.
-
-    That is where the modularity of Newman and Girvan (Physical Review E 69, 2004), of
-    the graph of neighbours, is highest. See `number_of_clusters`.
-    """
-    return int(numbers[numbers[:, 3].argmax(), 0])
-
-
 class JoinedGroups(NamedTuple):
     """What joins of groups say of clusters, and of their number.
 
@@ -339,18 +294,6 @@ class JoinedGroups(NamedTuple):
         return np.where(moved, largest[labels], self.groups)
 
 
-def are_apart(numbers, n_clusters):
-    """Whether clusters lie apart.
-
-    Parameters
-    ----------
-    numbers : ndarray of shape (n_numbers, 4)
-        Of joins of what is confused most; see `Joins`.
-    n_clusters : int
-    """
-    return n_clusters < 2 or numbers[n_clusters - 2, 1] >= APART
-
-
 def join(
     frequencies,
     groups,
@@ -391,13 +334,10 @@ def join(
     numbers = most_confused.numbers
     if nearby is not None:
         numbers[:, 3] = join_groups(nearby, POWERS[-1], n_samples).numbers[:, 3]
-    if n_clusters is None and nearby is not None:
-        n_clusters = most_modular(numbers)
-    elif n_clusters is None:
-        n_clusters = number_of_clusters(numbers, of_neighbors)
-    if nearby is not None:
+        n_clusters = n_clusters or most_modular(numbers)
         frequencies = (frequencies + nearby) / 2
         joins = most_confused = join_groups(frequencies, POWERS[-1], n_samples)
+    n_clusters = n_clusters or number_of_clusters(numbers, of_neighbors)
     if 1 < n_clusters < n_groups:
         if proposals is None:
             sequences = [join_groups(frequencies, p, n_samples) for p in POWERS[:-1]]

@@ -7,15 +7,11 @@ import torch
 from torch.nn import functional
 
 from skdepict._training import judge
-from skdepict._training.graphs import (
-    merged_graphs,
-    partitions_by_graphs,
-    uniform,
-)
+from skdepict._training.graphs import merged_graphs, partitions_by_graphs, uniform
 from skdepict._training.held_out import HeldOut
-from skdepict._training.joins import are_apart
 from skdepict._training.neighbors import embedded_frequencies, neighbors_of
 from skdepict._training.noise import Noise
+from skdepict._training.number import are_apart
 from skdepict._training.objectives import (
     class_means,
     class_sums,
@@ -292,6 +288,8 @@ class Training:
         """None if there is to be no other round."""
         settings, progress = self._settings, self.progress
         is_last = progress.stopped or progress.round >= settings.max_rounds
+        # Nothing leads away from clusters that lie apart.
+        is_last |= progress.apart
         # After a round that made it worse, there is no reason for another one.
         is_last |= progress.best["round"] < progress.round
         # Nor where neighbours have told what belongs together.
@@ -343,6 +341,11 @@ class Training:
 
     def _joined_start(self):
         overlap, settings, progress = self._join_groups(), self._settings, self.progress
+        apart = self._neighbors is not None and not overlap
+        finer = settings.with_finer_groups(progress, apart)
+        if finer is not None:
+            progress.n_clusters = 0
+            return self._first_start(finer)
         if settings.n_clusters is None and settings.shows_what_lies_apart:
             found = progress.joined.numbers, progress.n_clusters
             start = self._processes.from_first(
@@ -351,11 +354,6 @@ class Training:
             if start is not None:
                 progress.joined = None
                 return start
-        apart = self._neighbors is not None and not overlap
-        finer = settings.with_finer_groups(progress, apart)
-        if finer is not None:
-            progress.n_clusters = 0
-            return self._first_start(finer)
         labels = progress.joined.labels(settings.members)
         n_groups = int(progress.joined.clusters.max()) + 1
         # Of clusters that overlap, one that is estimated lets the large ones grow.

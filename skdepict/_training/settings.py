@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 
+from skdepict._training.number import number_in_distorted_views
 from skdepict.networks._build import choose_network
 from skdepict.networks._device import training_precision
 
@@ -201,6 +202,11 @@ class Settings:
         return self.affine_noise or self.elastic_noise
 
     @property
+    def most_rounds(self):
+        """How many there may be: what one joins is the clusters of the next."""
+        return max(self.max_rounds, 1 + (self.n_fine > 0))
+
+    @property
     def shows_what_lies_apart(self):
         """Whether graphs may say that clusters of images lie apart."""
         return self.by_path_integral and self.distorts
@@ -237,6 +243,10 @@ class Settings:
         if self.n_clusters is not None or progress.round + 2 > self.max_rounds:
             return None
         n_clusters, n_groups = progress.n_clusters, len(progress.prior)
+        if self.shows_what_lies_apart:
+            n_clusters = max(
+                n_clusters, number_in_distorted_views(progress.joined.numbers)
+            )
         n_fine = n_fine_groups(self.n_labelled, n_clusters, self.distorts)
         needed = MIN_FINE_PER_CLUSTER * n_clusters if are_apart else n_clusters + 1
         is_fine = needed <= n_groups or n_fine <= n_groups

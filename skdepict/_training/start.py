@@ -17,9 +17,9 @@ from skdepict._training.graphs import (
     number_apart,
     uniform,
 )
-from skdepict._training.joins import LEAST_ODDS_DISTORTED, number_of_clusters
+from skdepict._training.number import number_in_distorted_views
 from skdepict._training.objectives import class_means, size_divergence, sizes_of
-from skdepict._training.settings import check_init_array, n_fine_groups
+from skdepict._training.settings import MIN_FINE, check_init_array, n_fine_groups
 from skdepict._training.streams import stream_seed
 
 # Fine groups of a graph with components whitened so far are pure on all data.
@@ -61,7 +61,7 @@ def samples_to_label(init, n_samples, seed):
     return np.sort(generator.choice(n_samples, MAX_LABELLED, replace=False))
 
 
-def known_n_clusters(init, rows):
+def known_n_clusters(init, rows, has_views):
     """The number of clusters that can be told before anything is trained.
 
     Parameters
@@ -70,6 +70,9 @@ def known_n_clusters(init, rows):
         Labels and centres tell the number themselves.
     rows : ndarray or PartwiseRows of shape (n_samples, n_features)
         The samples.
+    has_views : bool
+        Whether joins are told by distorted images or by neighbours in a table. Dropout
+        alone says little of few samples.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def known_n_clusters(init, rows):
     if not isinstance(init, str) and not hasattr(init, "fit_predict"):
         array = check_init_array(init)
         return len(array) if array.ndim > 1 else max(int(array.max()) + 1, 1)
-    if n_fine_groups(len(rows), None):
+    if n_fine_groups(len(rows), None) >= (1 if has_views else MIN_FINE):
         return None
     return PathIntegralClustering(n_clusters=None).fit(rows[:]).n_clusters_
 
@@ -198,7 +201,6 @@ def start_apart(graphs, n_clusters):
     labels, agreement = least_mixed_labels(graphs, n_clusters)
     if agreement < UNMIXED:
         return None
-    labels = order_by_prior(labels, uniform(n_clusters))
     return with_prior(labels, None, n_clusters)._replace(apart=True)
 
 
@@ -221,7 +223,7 @@ def start_of_more_apart(graphs, of_joins, n_clusters):
     start : Start or None
         Of the largest of these numbers at which clusters lie apart.
     """
-    distinct = number_of_clusters(of_joins, least_odds=LEAST_ODDS_DISTORTED)
+    distinct = number_in_distorted_views(of_joins)
     for number in sorted({n_clusters, number_apart(graphs), distinct}, reverse=True):
         start = start_apart(graphs, number) if number >= n_clusters else None
         if start is not None:

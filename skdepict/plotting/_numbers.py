@@ -30,9 +30,8 @@ class ClusterNumberDisplay:
     chosen : int
         The number of clusters of the model.
     modularity : ndarray of shape (n_numbers,), default=None
-        By how much more often two views of a sample, or an image and its neighbour, are
-        in one cluster than those of different samples. Its highest tells the number
-        of images, and has a say in that of tables.
+        By how much more often two views of a sample, or an image and its neighbour
+        where groups were joined, are in one cluster than those of different samples.
 
     Attributes
     ----------

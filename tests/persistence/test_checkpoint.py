@@ -90,6 +90,17 @@ def killed_and_resumed(folder, X, n_epochs, **parameters):
             assert len(list(folder.iterdir())) == 1
 
 
+def test_a_killed_fit_remembers_that_clusters_lie_apart(tmp_path):
+    X, _ = conftest.images_apart([60, 20, 10])
+    expected = DEPICTClustering(3, random_state=0).fit(X)
+    assert {record["phase"] for record in expected.history_} == {"initialise"}
+    model = DEPICTClustering(3, random_state=0, checkpoint_dir=tmp_path)
+    with pytest.raises(Killed):
+        model.set_callbacks(KillAfter(len(expected.history_) // 2)).fit(X)
+    model.set_callbacks().fit(X)
+    assert model.history_ == expected.history_
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_killed_fit_ends_as_an_undisturbed_one(name, few_digits, tmp_path):
     images = few_digits[0]

@@ -14,9 +14,9 @@ from skdepict._training.joins import (
     clusters_of,
     join,
     join_groups,
-    number_of_clusters,
     refine,
 )
+from skdepict._training.number import number_of_clusters
 
 
 def random_joint(seed, n_groups):

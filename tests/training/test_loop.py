@@ -18,7 +18,7 @@ from skdepict._training.adam import Adam
 from skdepict._training.average import WeightAverage
 from skdepict.metrics import clustering_accuracy
 from skdepict.networks import _device
-from tests.conftest import load_real, quick, settings_of
+from tests.conftest import images_apart, load_real, quick, settings_of
 from tests.training.test_step import InPlace
 
 # From which 300 digits are so far that there might be better labels.
@@ -93,28 +93,32 @@ def test_large_data_have_no_epochs_to_spare():
         assert settings.n_epochs(later) == least
         first = SimpleNamespace(**vars(later) | {"round": 1})
         assert settings.n_epochs(first) > least
+        # Labels that lie apart are learned longer, in any round, and kept.
+        apart = SimpleNamespace(**vars(later) | {"apart": True})
+        share = {"initialise": 2, "joint": 0}[phase]
+        assert settings.n_epochs(apart) == share * settings.n_epochs(first)
 
 
 @pytest.mark.parametrize("max_iter", [None, 1])
 def test_labels_of_images_that_lie_apart_are_kept(max_iter):
-    generator = np.random.default_rng(0)
-    kinds = generator.random((3, 8, 8))
-    y = np.repeat([0, 1, 2], [60, 20, 10])
-    X = kinds[y] + 0.05 * generator.normal(size=(len(y), 8, 8))
+    X, y = images_apart([60, 20, 10])
     model = DEPICTClustering(3, random_state=0, max_iter=max_iter).fit(X)
     assert adjusted_rand_score(y, model.labels_) == 1.0
     assert (model.n_rounds_, model.n_iter_) == (1, max_iter or 0)
 
 
 def test_many_small_groups_of_images_are_counted_where_they_lie_apart():
-    generator = np.random.default_rng(0)
-    kinds = generator.random((40, 8, 8))
-    y = np.repeat(np.arange(40), np.geomspace(40, 5, 40).round().astype(int))
-    X = kinds[y] + 0.05 * generator.normal(size=(len(y), 8, 8))
+    X, y = images_apart(np.geomspace(40, 5, 40).round().astype(int))
     model = DEPICTClustering("auto", random_state=0).fit(X)
     # Neighbours of so few images are of other kinds, too, and told of 22.
     assert 36 <= model.n_clusters_ <= 42
     assert adjusted_rand_score(y, model.labels_) > 0.97
+
+
+@pytest.mark.parametrize("sizes", [[60, 30, 10], [250, 100, 50]])
+def test_a_number_that_nobody_knows_takes_two_rounds_at_least(sizes):
+    model = quick("auto", prior=None, max_rounds=1).fit(images_apart(sizes)[0])
+    assert (model.n_rounds_, model.n_clusters_) == (2, 3)
 
 
 def test_training_does_not_spoil_labels_of_groups_that_overlap():

@@ -287,23 +287,34 @@ def test_more_clusters_may_lie_apart_than_neighbors_tell():
     graphs = merged_graphs(X, torch.device("cpu"))
     assert number_apart(graphs) == 10
 
-    def found(n_told, n_distinct=2):
+    def found(graphs, n_told, n_distinct=2):
         # Two views agree on all clusters up to so many, and on no more of them.
-        least = np.where(np.arange(2, 21) <= n_distinct, 0.9, 0.1)
-        of_joins = np.column_stack([np.arange(2, 21), least * 0 + 0.9, least, least])
+        numbers, all_agree = np.arange(2, 21), np.full(19, 0.9)
+        least = np.where(numbers <= n_distinct, 0.9, 0.1)
+        of_joins = np.column_stack([numbers, all_agree, least, least])
         start = start_of_more_apart(graphs, of_joins, n_told)
         return None if start is None else int(start.labels.max()) + 1
 
-    assert found(4) == 10
-    assert found(10) == 10
+    assert found(graphs, 4) == 10
+    assert found(graphs, 10) == 10
+    # Where trees tell of fewer, that they are distinct counts.
+    coarse = {0.3: graphs[0.3]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skdepict._training.start.number_apart", lambda graphs: 3)
+        assert found(coarse, 4, n_distinct=9) == 9
+        assert found(coarse, 4) == 4
     # Parts of blobs do not lie apart, even if views say that they are distinct.
-    assert found(4, n_distinct=20) == 10
+    assert found(graphs, 4, n_distinct=20) == 10
     # And none are joined that neighbours tell from each other.
-    assert found(20) is None
+    assert found(graphs, 20) is None
     mixed = np.random.default_rng(0).normal(size=(200, 20)).astype(np.float32)
-    graphs = merged_graphs(mixed, torch.device("cpu"))
-    assert number_apart(graphs) == 0
-    assert found(4) is None
+    mixed = merged_graphs(mixed, torch.device("cpu"))
+    assert number_apart(mixed) == 0
+    assert found(mixed, 4) is None
+    # Of an even number of trees, one of them is believed.
+    told = [merges.tree(None).n_clusters for merges in graphs.values()]
+    two = dict(list(graphs.items())[:2])
+    assert number_apart(two) in told
 
 
 def test_of_two_clusters_nobody_knows_whether_they_are_even():

@@ -1,0 +1,67 @@
+"""What joins of groups tell of the number of clusters."""
+
+import numpy as np
+from scipy.special import logit
+
+# The odds that two views agree which of the two least distinct clusters they are in,
+# as a share of the odds that they agree on the cluster at all. Where it is less, the
+# two are one. A kind of image that is rare is less distinct in distorted views, which
+# tell a number only where clusters of images lie apart.
+LEAST_ODDS = 0.37
+LEAST_ODDS_DISTORTED = 0.3
+# Clusters lie apart where one view of a sample tells this share of the information on
+# which of them another view is in.
+APART = 0.9
+
+
+def number_of_clusters(numbers, of_neighbors=False, least_odds=LEAST_ODDS):
+    """The number of clusters up to which all are distinct.
+
+    Of classes that overlap, each part is as distinct as the whole. So neighbours bound
+    the number; see `most_modular`.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_numbers, 4)
+        Of joins of what is confused most; see `Joins`.
+    of_neighbors : bool, default=False
+        Whether the two views of a sample are it and its neighbour.
+    least_odds : float, default=`LEAST_ODDS`
+
+    Returns
+    -------
+    n_clusters : int
+        2 if there is no evidence for more.
+    """
+    agreement, least = logit(numbers[:, 1:3]).T
+    distinct = least - agreement >= np.log(least_odds)
+    n_distinct = 1 + max(1, int(np.argmin(np.append(distinct, False))))
+    if not of_neighbors:
+        return n_distinct
+    return min(n_distinct, most_modular(numbers))
+
+
+def number_in_distorted_views(numbers):
+    """The number of clusters up to which all are distinct in distorted views."""
+    return number_of_clusters(numbers, least_odds=LEAST_ODDS_DISTORTED)
+
+
+def most_modular(numbers):
+    """The number at which neighbours are in one cluster most often, beyond chance.
+
+    There the modularity of Newman and Girvan (Physical Review E 69, 2004), of the graph
+    of neighbours, is highest. See `number_of_clusters`.
+    """
+    return int(numbers[numbers[:, 3].argmax(), 0])
+
+
+def are_apart(numbers, n_clusters):
+    """Whether clusters lie apart.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_numbers, 4)
+        Of joins of what is confused most; see `Joins`.
+    n_clusters : int
+    """
+    return n_clusters < 2 or numbers[n_clusters - 2, 1] >= APART
