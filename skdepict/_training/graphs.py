@@ -2,7 +2,7 @@
 
 import copy
 import math
-from statistics import median_low
+from statistics import median_high
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -180,7 +180,7 @@ def number_apart(graphs):
     Returns
     -------
     n_clusters : int
-        The median of what their trees say, of two the lower one; 0 if there are none.
+        The median of what their trees say, of two the higher one; 0 if there are none.
     """
     numbers = []
     for merges in graphs.values():
@@ -188,7 +188,8 @@ def number_apart(graphs):
         labels = cut_children(tree.children, tree.n_clusters)
         if tree.n_clusters > 1 and _agreement(merges, labels) >= UNMIXED:
             numbers.append(tree.n_clusters)
-    return median_low(numbers) if numbers else 0
+    # With too few clusters, classes are mixed; with too many, none is lost.
+    return median_high(numbers) if numbers else 0
 
 
 def _agreement(merges, labels):
