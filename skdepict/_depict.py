@@ -201,11 +201,10 @@ class DEPICTClustering(
         second one: three for each cluster, and at least 30; of images with
         `distortion` twice as many. If `n_clusters` is "auto" and all of them are
         clusters, or of tables whose clusters lie apart more than half, the second round
-        is for finer ones, three, or of images six, for each of these. With 1
-        there are no fine groups, unless `n_clusters` is "auto", which then takes two
-        rounds. Of tables whose
-        clusters do not lie apart, equal frequencies are expected after the joins.
-        Otherwise, with init="path-integral", the embedding is clustered by path
+        is for finer ones, three, or of images six, for each of these. With 1 there are
+        no fine groups, unless `n_clusters` is "auto", which then takes two rounds. Of
+        tables whose clusters do not lie apart, equal frequencies are expected after the
+        joins. Otherwise, with init="path-integral", the embedding is clustered by path
         integrals too, once it is trained; labels whose sizes are nearer to the prior
         than those of the network are what the next round starts from. There is no next
         round if they are not.
@@ -221,9 +220,9 @@ class DEPICTClustering(
         Most epochs of the joint phase, in each round. By default 20; more on small
         data, for at least 1280 steps, and fewer on large data, for at most 12,000
         steps, but no fewer than 4. Of images, half as many, but at least 20, in the
-        rounds after the first, and none for such clusters that lie apart. The
-        phase ends before, has converged, when the mean squared change of Q from one
-        epoch to the next is below 1e-7, after the first quarter.
+        rounds after the first, and none for such clusters that lie apart. The phase
+        ends before, has converged, when the mean squared change of Q from one epoch to
+        the next is below 1e-7, after the first quarter.
 
     reconstruction_weight : float, default=1.0
         The weight of the reconstruction loss in the joint objective. In "initialise"
@@ -654,7 +653,7 @@ class DEPICTClustering(
         processes.check_alike(rows, fingerprint)
         checkpoints, saved = self._open_checkpoint(fingerprint, processes, device, held)
         seed = self._draw_seed(saved, processes)
-        n_clusters = self._known_n_clusters(rows, layout.kind, seed, processes)
+        n_clusters = self._known_n_clusters(rows, layout.kind, processes)
         prior = check_prior(self.prior, n_clusters)
         init = check_init(self.init, len(rows), n_clusters, sample_shape)
         for generator in generators.values():
@@ -715,18 +714,15 @@ class DEPICTClustering(
             seed = saved[0]["seed"]
         return processes.from_first(lambda: seed)
 
-    def _known_n_clusters(self, rows, kind, seed, processes):
+    def _known_n_clusters(self, rows, kind, processes):
         """The number of clusters; None if training is to find it."""
         n_clusters: Any = self.n_clusters
         if n_clusters == "auto":
             if self.prior is not None:
                 check_prior(self.prior, None)
-            members = samples_to_label(None, len(rows), seed)
-            labelled = rows if members is None else rows[members]
             views = {"image": self.distortion, "table": self.n_neighbors > 0}
-            n_clusters = processes.from_first(
-                lambda: known_n_clusters(self.init, labelled, views.get(kind, False))
-            )
+            known = self.init, rows, views.get(kind, False)
+            n_clusters = processes.from_first(lambda: known_n_clusters(*known))
         if n_clusters is not None and len(rows) < n_clusters:
             raise ValueError(
                 f"n_samples={len(rows)} should be >= n_clusters={n_clusters}. "

@@ -453,12 +453,13 @@ def test_what_belongs_nowhere_is_untypical_even_as_a_cluster():
     assert roc_auc_score(labels < 3, scores) > 0.95
     # The kernel is as wide as clusters are, and takes 2,000 of the samples.
     width = np.square(embedding - centers[labels]).sum(axis=1).mean() + 8e-4
-    expected = np.log(np.exp(cdist(embedding, embedding) ** 2 / (-2 * width)).mean(1))
+    kernels = np.exp(cdist(embedding, embedding) ** 2 / (-2 * width)).mean(axis=1)
+    expected = np.log(kernels) - 4 * np.log(2 * np.pi * width)
     np.testing.assert_allclose(scores, expected, atol=0.2)
     few = labels > 2
     of_few = density_of_samples(embedding[few], labels[few] - 3, centers[3:])
     width = np.square(embedding[few] - centers[3]).sum(axis=1).mean() + 8e-4
     distances = cdist(embedding[:50], embedding[few]) ** 2 / (2 * width)
-    np.testing.assert_allclose(
-        of_few(embedding[:50]), logsumexp(-distances, axis=1) - np.log(100)
-    )
+    expected = logsumexp(-distances, axis=1) - np.log(100)
+    expected -= 4 * np.log(2 * np.pi * width)
+    np.testing.assert_allclose(of_few(embedding[:50]), expected)

@@ -311,10 +311,11 @@ def test_more_clusters_may_lie_apart_than_neighbors_tell():
     mixed = merged_graphs(mixed, torch.device("cpu"))
     assert number_apart(mixed) == 0
     assert found(mixed, 4) is None
-    # Of an even number of trees, one of them is believed.
-    told = [merges.tree(None).n_clusters for merges in graphs.values()]
-    two = dict(list(graphs.items())[:2])
-    assert number_apart(two) in told
+    # Where two trees differ, one of them is believed, and not their mean.
+    graphs = merged_graphs(blobs_of([100, 40, 25, 15, 12])[0], torch.device("cpu"))
+    two = {whitening: graphs[whitening] for whitening in (0.6, 0.8)}
+    assert {merges.tree(None).n_clusters for merges in two.values()} == {2, 4}
+    assert number_apart(two) == 4
 
 
 def test_of_two_clusters_nobody_knows_whether_they_are_even():
