@@ -45,11 +45,11 @@ from skdepict._training.settings import (
     BUDGETS,
     DEFAULT_EMBEDDING_DIM,
     Settings,
-    check_init,
     check_prior,
     published,
 )
 from skdepict._training.start import (
+    check_init,
     known_n_clusters,
     labels_are_given,
     samples_to_label,

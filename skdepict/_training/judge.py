@@ -133,11 +133,12 @@ def better_labels(
     Returns
     -------
     labels : ndarray of shape (n_samples,) or None
-        None if none are nearer to the prior by more than chance.
+        None if the sizes count as those of the prior already, or no labels are nearer
+        by more than chance.
     """
     n_clusters = len(prior)
     needed = NEARER * divergence - chance(settings.n_samples, n_clusters)
-    if needed < 0:
+    if needed < 0 or divergence <= same_sizes(settings.n_samples, n_clusters):
         return None
     points = embed()
     if len(points) > 2 * max_screened:

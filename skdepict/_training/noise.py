@@ -5,7 +5,7 @@ threads do not disturb each other and torch's global state stays as the user lef
 """
 
 import math
-from functools import cache
+from functools import lru_cache
 
 import torch
 from torch.nn import functional
@@ -15,14 +15,13 @@ MAX_SHIFT = 0.1  # of the image side
 MAX_ZOOM = 0.1  # of the image scale
 MAX_BEND = 0.08  # of the image side
 BEND_KNOTS = 4  # on each axis
-# A 32-bit draw is made into two numbers of 15 bits: every backend of torch documents
-# draws from 0 to the largest of a type, and not all of them have other ranges.
-DECISIONS_PER_DRAW = 2
-DECISION_VALUES = 2**15
 
 
 class Dropout:
     """Set entries to zero at random and scale the others up, so that means stay.
+
+    Entries are drawn with replacement, so many that the wanted share is left: each is
+    kept with the same probability, and the draws are few where few are dropped.
 
     Parameters
     ----------
@@ -39,45 +38,39 @@ class Dropout:
 
     def __call__(self, x):
         """Drop entries of a tensor of any shape."""
-        if self.rate == 0.0:
+        n_draws, factor = draws_and_factor(self.rate, x.numel(), x.dtype)
+        if n_draws == 0:
             return x
-        n_draws = -(-x.numel() // DECISIONS_PER_DRAW)
-        draws = torch.empty(n_draws, dtype=torch.int32, device=x.device)
-        draws.random_(generator=self.generator)
-        decisions = draws.view(torch.int16)[: x.numel()]
-        n_kept, factor = kept_values(self.rate, x.dtype)
-        # In place: booleans would take four times longer to become factors.
-        # The last one that is kept, since their number may be more than 15 bits hold.
-        kept = decisions.bitwise_and_(DECISION_VALUES - 1).le_(n_kept - 1)
-        return x * _laid_out_as(x, kept.to(x.dtype).mul_(factor))
+        dropped = torch.empty(n_draws, dtype=torch.int64, device=x.device)
+        dropped.random_(0, x.numel(), generator=self.generator)
+        kept = torch.full((x.numel(),), factor, dtype=x.dtype, device=x.device)
+        return x * _laid_out_as(x, kept.index_fill_(0, dropped, 0.0))
 
 
-@cache
-def kept_values(rate, dtype):
-    """How many values of a decision keep an entry, and what these are multiplied by.
+@lru_cache
+def draws_and_factor(rate, n_entries, dtype):
+    """How many entries are drawn to be dropped, and what others are multiplied by.
+
+    Of n entries, m draws with replacement leave a share of (1 - 1 / n)^m in the mean.
 
     Parameters
     ----------
     rate : float in [0, 1)
-        The probability of an entry being dropped.
+    n_entries : int
     dtype : torch.dtype
         Of the entries.
 
     Returns
     -------
-    n_kept : int
-        Of `DECISION_VALUES`.
+    n_draws : int
     factor : float
         One that the type has, as near as it can be to the inverse of the probability of
         being kept. bfloat16 has no 1 / 0.9, but 1.109375, the inverse of 0.9014.
     """
-    wanted = _rounded(1.0 / (1.0 - rate), dtype)
-    n_kept = max(1, round(DECISION_VALUES / wanted))
-    return n_kept, _rounded(DECISION_VALUES / n_kept, dtype)
-
-
-def _rounded(value, dtype):
-    return torch.tensor(value, dtype=dtype, device="cpu").item()
+    factor = torch.tensor(1.0 / (1.0 - rate), dtype=dtype, device="cpu").item()
+    if n_entries < 2 or factor == 1.0:
+        return 0, 1.0
+    return round(math.log(factor) / -math.log1p(-1.0 / n_entries)), factor
 
 
 def _laid_out_as(x, values):
@@ -136,7 +129,7 @@ class Distortion:
     def __init__(self, generator, affine, elastic):
         self._generator = generator
         self._affine, self._elastic = affine, elastic
-        self._terms = {}
+        self._constants = {}
 
     def __call__(self, images):
         """Distort a batch of shape (batch_size, n_channels, height, width)."""
@@ -144,26 +137,52 @@ class Distortion:
             return images
         n, _, height, width = images.shape
         device, generator = images.device, self._generator
-        coefficients = torch.eye(2, 3, dtype=torch.float32, device=device)
-        coefficients = coefficients.repeat(n, 1, 1)
+        if (height, width) not in self._constants:
+            self._constants[height, width] = _constants(height, width, device)
+        unmoved, turned, terms, edges = self._constants[height, width]
+        coefficients = unmoved.expand(n, 2, 3)
         if self._affine:
-            coefficients = _random_maps(n, height / width, generator, device)
+            coefficients = _random_maps(n, unmoved, turned, generator)
         if self._elastic:
             bends = _uniform((n, 2, BEND_KNOTS**2), generator, device)
-            coefficients = torch.cat([coefficients, bends * (2.0 * MAX_BEND)], dim=2)
-        if (height, width) not in self._terms:
-            self._terms[height, width] = _displacement_terms(height, width, device)
+            coefficients = torch.cat([coefficients, bends.mul_(2.0 * MAX_BEND)], dim=2)
         n_terms = coefficients.shape[2]
-        terms = self._terms[height, width][:n_terms]
-        positions = (coefficients.view(2 * n, n_terms) @ terms).view(n, 2, -1)
+        positions = coefficients.reshape(2 * n, n_terms) @ terms[:n_terms]
         # Edges repeat because no sample lies beyond the centre of an edge pixel; not
         # every device has grid_sample's own mode for that.
-        for axis, side in enumerate((width, height)):
-            positions[:, axis].clamp_(1 / side - 1, 1 - 1 / side)
+        positions = positions.view(n, 2, -1).clamp_(-edges, edges)
         grid = positions.view(n, 2, height, width).permute(0, 2, 3, 1)
         return functional.grid_sample(
             images, grid, mode="bilinear", padding_mode="zeros", align_corners=False
         )
+
+
+def _constants(height, width, device):
+    """What distortions of images of a size have in common.
+
+    Parameters
+    ----------
+    height, width : int
+        Of the images.
+    device : torch.device
+
+    Returns
+    -------
+    unmoved : tensor of shape (2, 3)
+        The map that moves nothing, of x and y from -1 to 1 between the outer edges.
+    turned : tensor of shape (2, 3)
+        That of a right angle, the centre staying where it is.
+    terms : tensor of shape (3 + BEND_KNOTS**2, height * width)
+        As `_displacement_terms` has them.
+    edges : tensor of shape (2, 1)
+        The centres of the last pixels in x and y.
+    """
+    aspect = height / width
+    values = {"dtype": torch.float32, "device": device}
+    unmoved = torch.eye(2, 3, **values)
+    turned = torch.tensor([[0.0, -aspect, 0.0], [1.0 / aspect, 0.0, 0.0]], **values)
+    edges = torch.tensor([[1.0 - 1.0 / width], [1.0 - 1.0 / height]], **values)
+    return unmoved, turned, _displacement_terms(height, width, device), edges
 
 
 def _displacement_terms(height, width, device):
@@ -193,24 +212,19 @@ def _displacement_terms(height, width, device):
     return torch.cat([coordinates, shares[:, 0]]).flatten(1).to(device)
 
 
-def _random_maps(n, aspect, generator, device):
+def _random_maps(n, unmoved, turned, generator):
     """Affine maps of shape (n, 2, 3) from output to input coordinates, -1 to 1."""
-    draws = _uniform((5, n), generator, device)
-    angle = draws[0] * math.radians(MAX_ROTATION)
+    draws = _uniform((n, 1, 5), generator, unmoved.device)
+    angles, shifts, zooms = draws.split([1, 2, 2], dim=2)
+    angles = angles * math.radians(MAX_ROTATION)
+    maps = angles.cos() * unmoved + angles.sin() * turned
+    maps[:, :, :2] *= zooms * MAX_ZOOM + 1.0
     # Normalised coordinates run from -1 to 1: a shift of 10 % of the side is 0.2.
-    shift_x, shift_y = draws[1:3] * (2.0 * MAX_SHIFT)
-    zoom_x, zoom_y = 1.0 + draws[3:5] * MAX_ZOOM
-    cos, sin = angle.cos(), angle.sin()
-    return torch.stack(
-        [
-            torch.stack([zoom_x * cos, -zoom_y * sin * aspect, shift_x], dim=1),
-            torch.stack([zoom_x * sin / aspect, zoom_y * cos, shift_y], dim=1),
-        ],
-        dim=1,
-    )
+    maps[:, :, 2] = shifts[:, 0] * (2.0 * MAX_SHIFT)
+    return maps
 
 
 def _uniform(shape, generator, device):
     """Uniform numbers from -1 to 1."""
-    draws = torch.rand(shape, generator=generator, device=device, dtype=torch.float32)
-    return draws.mul_(2.0).sub_(1.0)
+    draws = torch.empty(shape, dtype=torch.float32, device=device)
+    return draws.uniform_(-1.0, 1.0, generator=generator)

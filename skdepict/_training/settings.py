@@ -46,7 +46,12 @@ MAX_JOINT_STEPS = 12_000
 MIN_JOINT_EPOCHS = 4
 # The smallest batches that the default takes, of data that fill fewer than so many.
 MIN_BATCH_SIZE = 32
-MIN_BATCHES = 16
+MIN_BATCHES = 8
+# Numbers of steps, the rate and the average's decay are for batches of which the data
+# fill twice as many: with batches c times as large a c-th of the steps do, with sqrt(c)
+# times the rate and the c-th power of the decay (Malladi et al., "On the SDEs and
+# scaling rules for adaptive gradient algorithms", NeurIPS 2022).
+MIN_REFERENCE_BATCHES = 16
 DEFAULT_EMBEDDING_DIM = 64
 LEARNING_RATE = 4e-3
 # Weights of smaller kernels are drawn larger, and Adam's steps are as long for all.
@@ -103,6 +108,8 @@ class Settings:
         them; 0 where it looks for the clusters.
     fit_epochs, max_iter : int or None
         As they were given; see `n_epochs`.
+    reference_batch_size : int
+        That of which the least numbers of steps are.
     target, schedule, average_decay, early_stopping, as_published
         See `ALGORITHMS`.
     tol : float
@@ -134,6 +141,7 @@ class Settings:
     is_table: bool
     learning_rate: float
     batch_size: int
+    reference_batch_size: int
     verbose: int
     target: str
     schedule: str
@@ -165,29 +173,33 @@ class Settings:
         names = {field.name for field in fields(cls)}
         given = {name: value for name, value in parameters.items() if name in names}
         is_distorted = parameters["distortion"] and layout.kind == "image"
+        algorithm = ALGORITHMS[parameters["algorithm"]]
+        batch_size, reference = (
+            min(parameters["batch_size"], max(MIN_BATCH_SIZE, n_samples // n_batches))
+            for n_batches in (MIN_BATCHES, MIN_REFERENCE_BATCHES)
+        )
+        growth = batch_size / reference
         derived = {
             "n_samples": n_samples,
             "n_clusters": n_clusters,
             "n_fine": 0,
             "members": members,
-            "batch_size": min(
-                parameters["batch_size"],
-                max(MIN_BATCH_SIZE, n_samples // MIN_BATCHES),
-            ),
+            "batch_size": batch_size,
+            "reference_batch_size": reference,
             "affine_noise": is_distorted,
             "elastic_noise": is_distorted,
             "is_table": layout.kind == "table",
             "own_network": not isinstance(parameters["network"], str),
+            "average_decay": algorithm["average_decay"] ** growth,
         }
         if given["learning_rate"] is None:
             asked = parameters["network"], layout, parameters["algorithm"]
             is_conv = choose_network(*asked) == "conv"
             rate = LEARNING_RATE_OF_CONV if is_conv else LEARNING_RATE
-            derived["learning_rate"] = rate
+            derived["learning_rate"] = rate * math.sqrt(growth)
         if found["prior"] is None and (parameters["max_rounds"] > 1 or not n_clusters):
             n_labelled = n_samples if members is None else len(members)
             derived["n_fine"] = n_fine_groups(n_labelled, n_clusters, is_distorted)
-        algorithm = ALGORITHMS[parameters["algorithm"]]
         # What was found or derived replaces what the user gave.
         return cls(**given | algorithm | found | derived)
 
@@ -285,11 +297,11 @@ class Settings:
 
     def _epochs_of_labels(self, n_groups):
         n_steps = max(MIN_FIT_STEPS, FIT_STEPS_PER_CLUSTER * n_groups)
-        n_batches = math.ceil(self.n_labelled / self.batch_size)
+        n_batches = math.ceil(self.n_labelled / self.reference_batch_size)
         return max(MIN_FIT_EPOCHS, math.ceil(n_steps / n_batches))
 
     def _epochs_of_joint(self):
-        n_batches = math.ceil(self.n_samples / self.batch_size)
+        n_batches = math.ceil(self.n_samples / self.reference_batch_size)
         return max(
             min(MAX_JOINT_EPOCHS, MAX_JOINT_STEPS // n_batches),
             MIN_JOINT_EPOCHS,
@@ -384,63 +396,3 @@ def check_prior(prior, n_clusters):
     if not math.isclose(prior.sum(), 1.0, abs_tol=1e-6):
         raise ValueError(f"prior sums to {prior.sum():g}. {advice}")
     return prior
-
-
-def check_init(init, n_samples, n_clusters, sample_shape):
-    """Check `init`; names and clusterers pass through.
-
-    Parameters
-    ----------
-    init : str, estimator or array-like
-    n_samples, n_clusters : int
-    sample_shape : tuple of int
-
-    Returns
-    -------
-    init : str, estimator or ndarray
-        Labels of shape (n_samples,), or centres of shape (n_clusters, n_features).
-
-    Raises
-    ------
-    ValueError
-        If an array is neither.
-    """
-    if isinstance(init, str) or hasattr(init, "fit_predict"):
-        return init
-    array = check_init_array(init)
-    if array.ndim == 1:
-        return _check_labels(array, n_samples, n_clusters)
-    n_features = math.prod(sample_shape)
-    if len(array) != n_clusters or math.prod(array.shape[1:]) != n_features:
-        raise ValueError(
-            f"init is an array of shape {array.shape}. Pass labels of shape "
-            f"({n_samples},), or centres of shape ({n_clusters}, {n_features})."
-        )
-    return array.reshape(n_clusters, n_features)
-
-
-def check_init_array(init):
-    """Labels or centres as an array of numbers."""
-    array = np.asarray(init)
-    if array.dtype.kind in "USOT":
-        names = array.ravel()[:1].tolist()
-        raise ValueError(
-            f"init has entries such as {names}, but labels are integers from 0 to "
-            "n_clusters - 1. Number them: init = "
-            "sklearn.preprocessing.LabelEncoder().fit_transform(names)."
-        )
-    return check_array(array, ensure_2d=False, allow_nd=True, input_name="init")
-
-
-def _check_labels(labels, n_samples, n_clusters):
-    if len(labels) != n_samples:
-        raise ValueError(
-            f"init has {len(labels)} labels, but X has {n_samples} samples."
-        )
-    whole = labels.astype(np.int64)
-    if np.any(whole != labels) or whole.min() < 0 or whole.max() >= n_clusters:
-        raise ValueError(
-            f"init has labels from {labels.min()} to {labels.max()}. Pass integers "
-            f"from 0 to n_clusters - 1 = {n_clusters - 1}."
-        )
-    return whole

@@ -1,10 +1,12 @@
 """From data to starting labels and starting softmax weights."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.cluster import KMeans
+from sklearn.utils import check_array
 
 from skdepict._path_integral.cuts import cut_children
 from skdepict._path_integral.estimator import PathIntegralClustering
@@ -19,7 +21,7 @@ from skdepict._training.graphs import (
 )
 from skdepict._training.number import number_in_distorted_views
 from skdepict._training.objectives import class_means, size_divergence, sizes_of
-from skdepict._training.settings import MIN_FINE, check_init_array, n_fine_groups
+from skdepict._training.settings import MIN_FINE, n_fine_groups
 from skdepict._training.streams import stream_seed
 
 # Fine groups of a graph with components whitened so far are pure on all data.
@@ -31,6 +33,66 @@ PRIOR_STRENGTH = 1.0
 # Starting labels of more samples than these are found on a random part of them: the
 # search for neighbours grows with the square.
 MAX_LABELLED = 50_000
+
+
+def check_init(init, n_samples, n_clusters, sample_shape):
+    """Check `init`; names and clusterers pass through.
+
+    Parameters
+    ----------
+    init : str, estimator or array-like
+    n_samples, n_clusters : int
+    sample_shape : tuple of int
+
+    Returns
+    -------
+    init : str, estimator or ndarray
+        Labels of shape (n_samples,), or centres of shape (n_clusters, n_features).
+
+    Raises
+    ------
+    ValueError
+        If an array is neither.
+    """
+    if isinstance(init, str) or hasattr(init, "fit_predict"):
+        return init
+    array = check_init_array(init)
+    if array.ndim == 1:
+        return _check_labels(array, n_samples, n_clusters)
+    n_features = math.prod(sample_shape)
+    if len(array) != n_clusters or math.prod(array.shape[1:]) != n_features:
+        raise ValueError(
+            f"init is an array of shape {array.shape}. Pass labels of shape "
+            f"({n_samples},), or centres of shape ({n_clusters}, {n_features})."
+        )
+    return array.reshape(n_clusters, n_features)
+
+
+def check_init_array(init):
+    """Labels or centres as an array of numbers."""
+    array = np.asarray(init)
+    if array.dtype.kind in "USOT":
+        names = array.ravel()[:1].tolist()
+        raise ValueError(
+            f"init has entries such as {names}, but labels are integers from 0 to "
+            "n_clusters - 1. Number them: init = "
+            "sklearn.preprocessing.LabelEncoder().fit_transform(names)."
+        )
+    return check_array(array, ensure_2d=False, allow_nd=True, input_name="init")
+
+
+def _check_labels(labels, n_samples, n_clusters):
+    if len(labels) != n_samples:
+        raise ValueError(
+            f"init has {len(labels)} labels, but X has {n_samples} samples."
+        )
+    whole = labels.astype(np.int64)
+    if np.any(whole != labels) or whole.min() < 0 or whole.max() >= n_clusters:
+        raise ValueError(
+            f"init has labels from {labels.min()} to {labels.max()}. Pass integers "
+            f"from 0 to n_clusters - 1 = {n_clusters - 1}."
+        )
+    return whole
 
 
 def labels_are_given(init):

@@ -13,13 +13,15 @@ what the library itself finds: a transposed convolution, and the gradient of the
 """
 
 import math
+from functools import reduce
 
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-# That a long sum is made of.
+# That a long sum is made of: as many, or a few more that divide it.
 N_PRODUCTS = 4
+MOST_PRODUCTS = 19
 
 
 class _ReproducibleConvolution(nn.modules.conv._ConvNd):
@@ -148,6 +150,7 @@ def product_of_transposed(a, b):
     ----------
     a : tensor of shape (n_rows, n_left)
     b : tensor of shape (n_rows, n_right)
+        Rows without gaps between them.
 
     Returns
     -------
@@ -155,13 +158,14 @@ def product_of_transposed(a, b):
         In single precision at least.
     """
     precision = torch.promote_types(a.dtype, torch.float32)
-    n_rows = len(a) // N_PRODUCTS
-    whole = N_PRODUCTS * n_rows
+    numbers = range(N_PRODUCTS, MOST_PRODUCTS + 1)
+    n_products = next((n for n in numbers if len(a) % n == 0), N_PRODUCTS)
+    n_rows = len(a) // n_products
+    whole = n_products * n_rows
     a_parts, b_parts = (
-        tensor[:whole].view(N_PRODUCTS, n_rows, tensor.shape[1])
-        for tensor in (a.contiguous(), b)
+        tensor[:whole].view(n_products, n_rows, tensor.shape[1]) for tensor in (a, b)
     )
-    product = torch.bmm(a_parts.transpose(1, 2), b_parts).to(precision).sum(dim=0)
+    product = torch.bmm(a_parts.transpose(1, 2), b_parts).sum(dim=0, dtype=precision)
     # Fewer than that are summed by one thread.
     return product + a[whole:].t() @ b[whole:] if whole < len(a) else product
 
@@ -217,16 +221,17 @@ def weight_gradient(read, seen, weight, stride, padding, windows_bytes):
         (of_sample, *of_positions, *of_sides, of_channel),
     )
     columns = windows.new_empty(windows.shape)
-    # Half precision would lose what later parts add.
-    precision = torch.promote_types(weight.dtype, torch.float32)
-    total = torch.zeros((n_seen, n_columns), dtype=precision)
+    products = []
     for some_read, some_seen in zip(
         read.split(n_at_once), seen.split(n_at_once), strict=True
     ):
         n_some = len(some_read)
         inside[:n_some].copy_(some_read)
         columns[:n_some].copy_(windows[:n_some])
-        rows = some_seen.movedim(1, -1).reshape(-1, n_seen)
-        total += product_of_transposed(rows, columns[:n_some].view(-1, n_columns))
+        rows = some_seen.movedim(1, -1).reshape(-1, n_seen).contiguous()
+        some_columns = columns[:n_some].view(-1, n_columns)
+        products.append(product_of_transposed(rows, some_columns))
+    # In single precision: half would lose what later parts add.
+    total = reduce(torch.add, products)
     gradient = total.view(n_seen, *kernel_size, n_read).movedim(-1, 1)
     return gradient.to(weight.dtype)

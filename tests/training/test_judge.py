@@ -30,14 +30,32 @@ def test_many_points_get_a_graph_only_where_a_part_of_them_gives_hope(
     assert asked == [(100, 64), (300, 64)]
 
 
-def test_no_graph_of_the_embedding_where_it_could_only_win_by_chance():
-    def no_points():
-        pytest.fail("points were asked for")
+@pytest.mark.parametrize(
+    ("n_samples", "divergence", "is_looked_for"),
+    # Chance is 9 / 2n, a quarter of what a split would make of it 0.0077.
+    [
+        (10_000, 0.0081, False),
+        (10_000, 0.0082, True),
+        (300, 0.0166, False),
+        (300, 0.03, True),
+    ],
+)
+def test_no_graph_of_the_embedding_where_sizes_are_those_of_the_prior(
+    n_samples, divergence, is_looked_for
+):
+    class Asked(Exception):
+        pass
 
-    settings = settings_of(n_samples=10_000, n_clusters=10)
-    cpu = torch.device("cpu")
-    # Chance is 9 / 20,000.
-    assert judge.better_labels(no_points, settings, EVEN, 4.9e-4, cpu) is None
+    def points():
+        raise Asked
+
+    settings = settings_of(n_samples=n_samples, n_clusters=10)
+    given = points, settings, EVEN, divergence, torch.device("cpu")
+    if is_looked_for:
+        with pytest.raises(Asked):
+            judge.better_labels(*given)
+    else:
+        assert judge.better_labels(*given) is None
 
 
 @pytest.mark.parametrize(

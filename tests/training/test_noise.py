@@ -22,13 +22,14 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("rate", [1e-6, 0.001, 0.1, 0.3, 0.5, 0.9, 0.99])
 def test_dropout_keeps_the_mean_in_every_precision(rate, dtype):
-    """What is kept, times a factor that the type has, is 1 but for 15 bits."""
-    n_kept, factor = noise.kept_values(rate, dtype)
-    share = n_kept / noise.DECISION_VALUES
+    """What is kept, times a factor that the type has, is 1 but for one draw."""
+    n_entries = 2_000_000
+    n_draws, factor = noise.draws_and_factor(rate, n_entries, dtype)
+    share = (1 - 1 / n_entries) ** n_draws
     assert factor == torch.tensor(factor, dtype=dtype).item()
-    assert share * factor == pytest.approx(1, abs=2e-3)
+    assert share * factor == pytest.approx(1, abs=1e-6)
     assert 1 - share == pytest.approx(rate, abs=0.004)
-    dropped = Dropout(rate, generator())(torch.ones(2_000_000, dtype=dtype))
+    dropped = Dropout(rate, generator())(torch.ones(n_entries, dtype=dtype))
     assert dropped.double().mean().item() == pytest.approx(1, abs=0.02)
     assert set(dropped.unique().tolist()) <= {0.0, factor}
 
@@ -86,8 +87,8 @@ def test_noise_repeats_with_its_generator_and_ignores_the_global_one(noise):
 
 def test_affine_noise_is_a_small_rotation_shift_and_zoom_of_the_image(monkeypatch):
     """Against scipy, for one known draw, on an image that is not square."""
-    draws = torch.tensor([[1.0], [0.5], [-1.0], [0.0], [1.0]])
-    monkeypatch.setattr(torch, "rand", lambda *args, **kwargs: (draws + 1) / 2)
+    draws = torch.tensor([[[1.0, 0.5, -1.0, 0.0, 1.0]]])
+    monkeypatch.setattr(noise, "_uniform", lambda *args: draws)
     height, width = 20, 30
     rows, columns = np.mgrid[:height, :width]
     image = np.exp(-((rows - 9) ** 2 + (columns - 16) ** 2) / 20.0)
