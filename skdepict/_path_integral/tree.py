@@ -6,7 +6,7 @@ edge to the front makes its ends inseparable, which is how outliers are attached
 their neighbours without using up a cluster.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import sparse
@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from skdepict._path_integral.copies import Copies
 from skdepict._path_integral.cores import GroupSizes, find_cores, place_loose_samples
+from skdepict._path_integral.cuts import cut_children
 from skdepict._path_integral.graph import N_NEIGHBORS, membership, transition_matrix
 from skdepict._path_integral.merges import merge_order, owners_after
 
@@ -77,6 +78,24 @@ class GroupMerges:
     n_connected_components: int
     z: float
     min_cluster_fraction: float
+    _cuts: dict = field(default_factory=dict, init=False)
+
+    def labels(self, n_clusters):
+        """The clusters of the tree for so many, which is made once for each number.
+
+        Parameters
+        ----------
+        n_clusters : int
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            As `cut_children` has them.
+        """
+        if n_clusters not in self._cuts:
+            children = self.tree(n_clusters).children
+            self._cuts[n_clusters] = cut_children(children, n_clusters)
+        return self._cuts[n_clusters]
 
     def tree(self, n_clusters):
         """The merge tree in which samples of small groups are with their neighbours.

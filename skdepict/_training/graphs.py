@@ -106,12 +106,6 @@ def _merged_graph(components, points, copies, neighbors):
     return merge_neighbors(neighbors, copies, coordinates)
 
 
-def _labels_of(graphs, n_clusters):
-    """The clusters of each graph, where its tree is cut into so many."""
-    for merges in graphs.values():
-        yield cut_children(merges.tree(n_clusters).children, n_clusters)
-
-
 def nearest_labels(graphs, prior):
     """The labels nearest to the prior among those of several graphs.
 
@@ -133,7 +127,8 @@ def nearest_labels(graphs, prior):
     """
     n_clusters = len(prior)
     found = []
-    for labels in _labels_of(graphs, n_clusters):
+    for merges in graphs.values():
+        labels = merges.labels(n_clusters)
         found.append((size_divergence(sizes_of(labels, n_clusters), prior), labels))
     divergence, labels = min(found, key=lambda candidate: candidate[0])
     return labels, divergence
@@ -163,8 +158,8 @@ def least_mixed_labels(graphs, n_clusters):
         I(end; start) of a step of the walk over the entropy of the clusters.
     """
     found = []
-    all_labels = _labels_of(graphs, n_clusters)
-    for merges, labels in zip(graphs.values(), all_labels, strict=True):
+    for merges in graphs.values():
+        labels = merges.labels(n_clusters)
         found.append((_agreement(merges, labels), labels))
     agreement, labels = max(found, key=lambda candidate: candidate[0])
     return labels, agreement
@@ -212,9 +207,9 @@ def partitions_by_graphs(graphs, groups, n_groups, n_clusters):
         One for each graph, with values in 0 to n_clusters - 1.
     """
     partitions = []
-    for labels in _labels_of(graphs, n_clusters):
+    for merges in graphs.values():
         counts = np.zeros((n_groups, n_clusters), dtype=np.int64)
-        np.add.at(counts, (groups, labels), 1)
+        np.add.at(counts, (groups, merges.labels(n_clusters)), 1)
         partitions.append(counts.argmax(axis=1))
     return partitions
 

@@ -8,7 +8,6 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.utils import check_array
 
-from skdepict._path_integral.cuts import cut_children
 from skdepict._path_integral.estimator import PathIntegralClustering
 from skdepict._training.graphs import (
     UNMIXED,
@@ -218,8 +217,7 @@ def starting_labels(settings, rows, embedding, graphs):
         def label(n_groups, prior=None):
             if prior is not None:
                 return nearest_labels(merged, prior)[0]
-            children = merged[FINE_WHITENING].tree(n_groups).children
-            return cut_children(children, n_groups)
+            return merged[FINE_WHITENING].labels(n_groups)
     else:
         clusterer = KMeans(n_init=10) if isinstance(init, str) else init
         seed = stream_seed(settings.seed, "clusterer")

@@ -66,7 +66,7 @@ def test_every_init_finds_well_separated_blobs(init, blobs):
 @pytest.mark.parametrize("n_clusters", [3, "auto"])
 @pytest.mark.parametrize(
     "init",
-    ["path-integral", "kmeans", AgglomerativeClustering(), DBSCAN(eps=2.5)],
+    ["path-integral", "kmeans", AgglomerativeClustering(), DBSCAN(eps=2.0)],
     ids=str,
 )
 def test_every_init_finds_blobs_of_unequal_size(init, n_clusters):
