@@ -358,9 +358,9 @@ def test_clusters_may_be_of_any_size(digits):
 
 def test_number_of_clusters_is_found_whatever_their_sizes(digits):
     images, _ = uneven_digits(digits)
-    model = DEPICTClustering("auto", random_state=0).fit(images)
+    models = [DEPICTClustering("auto", random_state=seed) for seed in range(3)]
     # There are but 17 and 22 images of the rarest kinds.
-    assert 8 <= model.n_clusters_ <= 12
+    assert 8 <= np.median([model.fit(images).n_clusters_ for model in models]) <= 12
 
 
 def test_several_fits_vote_on_what_the_model_learns(few_digits):
