@@ -204,25 +204,26 @@ class DEPICTClustering(
         is for finer ones, three, or of images six, for each of these. With 1 there are
         no fine groups, unless `n_clusters` is "auto", which then takes two rounds. Of
         tables whose clusters do not lie apart, equal frequencies are expected after the
-        joins. Otherwise, with init="path-integral", the embedding is clustered by path
-        integrals too, once it is trained; labels whose sizes are nearer to the prior
-        than those of the network are what the next round starts from. There is no next
-        round if they are not.
+        joins. Otherwise, with init="path-integral", where sizes have left the prior,
+        the embedding is clustered by path integrals too, once it is trained; labels
+        whose sizes are nearer to the prior are what the next round starts from. There
+        is no next round if they are not.
 
     fit_epochs : int, default=None
         Epochs of learning the starting labels, in each round. By default 12, and more
-        on small data, for at least 800 steps of gradient descent and 25 to a cluster.
-        Of images, half as many, but at least 40, for groups that are yet to be joined,
-        twice as many for clusters that were not found to be even but lie apart, and a
-        quarter, but at least 12, in other rounds after the first.
+        on small data, for at least 800 steps of gradient descent and 25 to a cluster
+        (half as many in batches twice as large, see `batch_size`). Of images, half as
+        many, but at least 40, for groups that are yet to be joined, twice as many for
+        clusters that were not found to be even but lie apart, and a quarter, but at
+        least 12, in other rounds after the first.
 
     max_iter : int, default=None
         Most epochs of the joint phase, in each round. By default 20; more on small
-        data, for at least 1280 steps, and fewer on large data, for at most 12,000
-        steps, but no fewer than 4. Of images, half as many, but at least 20, in the
-        rounds after the first, and none for such clusters that lie apart. The phase
-        ends before, has converged, when the mean squared change of Q from one epoch to
-        the next is below 1e-7, after the first quarter.
+        data, for at least 1280 steps (see `batch_size`), and fewer on large data, for
+        at most 12,000 steps, but no fewer than 4. Of images, half as many, but at least
+        20, in the rounds after the first, and none for such clusters that lie apart.
+        The phase ends before, has converged, when the mean squared change of Q from one
+        epoch to the next is below 1e-7, after the first quarter.
 
     reconstruction_weight : float, default=1.0
         The weight of the reconstruction loss in the joint objective. In "initialise"
@@ -252,11 +253,13 @@ class DEPICTClustering(
         effect on series, nor on labels given for more than 50,000 samples.
 
     learning_rate : float, default=None
-        The peak of Adam's learning rate. By default 6e-3 for "conv", else 4e-3.
+        The peak of Adam's learning rate. By default 6e-3 for "conv", else 4e-3, and up
+        to sqrt(2) times as much on small data (see `batch_size`).
 
     batch_size : int, default=256
-        Samples per step of gradient descent. Small data sets take smaller batches,
-        at least 16 to an epoch, but not below 32 samples.
+        Samples per step of gradient descent. Small data take smaller batches, an eighth
+        of the samples, but at least 32. Where these are larger than a sixteenth would
+        be, fewer steps are taken, at a higher default rate.
 
     device : str or torch.device, default="auto"
         Where to compute: "auto" takes CUDA (the GPU of LOCAL_RANK, in a process

@@ -14,7 +14,13 @@ import pytest
 
 from skdepict.benchmark import speed, study
 from skdepict.benchmark.__main__ import main
-from skdepict.benchmark.data import load
+from skdepict.benchmark.data import (
+    load,
+    load_crops,
+    load_enlarged,
+    load_few_of_each,
+    load_part,
+)
 from skdepict.benchmark.methods import METHODS, available, make
 from skdepict.benchmark.processes import commit
 from skdepict.benchmark.suites import SUITES, Study, study_command
@@ -165,6 +171,24 @@ def test_wrong_arguments_are_explained(arguments, message, digits_file, capsys):
     with pytest.raises(SystemExit):
         main(arguments)
     assert message in capsys.readouterr().err
+
+
+def test_sets_that_are_timed_are_made_of_others(digits_file):
+    path = digits_file / "with_y.npz"
+    images, classes = load(path)
+    X, y = load_part(path, n_samples=50)
+    assert X.shape == (50, 8, 8)
+    assert len(np.unique(np.column_stack([X.reshape(50, -1), y]), axis=0)) == 50
+    X, y = load_few_of_each(path, n_classes=4, n_samples=3)
+    np.testing.assert_array_equal(y, np.repeat([0, 1, 2, 3], 3))
+    X, y = load_enlarged(path, times=3)
+    np.testing.assert_array_equal(X[:, 1::3, 2::3], images)
+    np.testing.assert_array_equal(y, classes)
+    X, y = load_crops(None, n_crops=40)
+    assert X.shape == (40, 224, 224, 3)
+    assert X.dtype == np.uint8
+    assert set(y[::2]) <= set(range(5))
+    assert set(y[1::2]) <= set(range(5, 10))
 
 
 def run_paper(folder, *arguments):

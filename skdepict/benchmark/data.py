@@ -128,6 +128,46 @@ def load_table(folder, name):
     return scale(X), y
 
 
+def load_part(path, n_samples):
+    """Some of the last 10,000 rows of a file, drawn at random."""
+    X, y = load(path, "test")
+    chosen = np.random.default_rng(0).permutation(len(X))[:n_samples]
+    return X[chosen], y[chosen]
+
+
+def load_few_of_each(path, n_classes=40, n_samples=10):
+    """The first samples of each of the first classes."""
+    X, y = load(path)
+    first = [np.flatnonzero(y == label)[:n_samples] for label in np.unique(y)]
+    chosen = np.concatenate(first[:n_classes])
+    return X[chosen], y[chosen]
+
+
+def load_enlarged(path, times=4):
+    """Images with so many times the side."""
+    X, y = load(path)
+    return X.repeat(times, axis=1).repeat(times, axis=2), y
+
+
+def load_crops(folder, n_crops=1000, side=224):
+    """Crops of scikit-learn's two photographs, whatever the folder.
+
+    Classes are the photograph and the fifth of its width that a crop begins in.
+    """
+    from sklearn.datasets import load_sample_images
+
+    photographs = load_sample_images().images
+    generator = np.random.default_rng(0)
+    crops, classes = [], []
+    for number in range(n_crops):
+        kind = number % len(photographs)
+        rows, columns = np.array(photographs[kind].shape[:2]) - side
+        top, left = generator.integers(rows), generator.integers(columns)
+        crops.append(photographs[kind][top : top + side, left : left + side])
+        classes.append(5 * kind + 5 * left // columns)
+    return np.stack(crops), np.array(classes)
+
+
 @dataclass(frozen=True)
 class DataSet:
     """A data set of the studies, which knows its classes.
@@ -196,6 +236,20 @@ UNEVEN_SETS = {
         ("CMU-PIE", SETS["CMU-PIE"], None),
     )
     for ratio in (3, 10, 50)
+}
+
+
+# Sizes that people bring, to see how long they wait.
+TIMED_SETS = {
+    "digits": SETS["digits"],
+    "400 faces": DataSet("cmu_pie.npz", load_few_of_each),
+    "MNIST-1000": DataSet("mnist_full.npz", partial(load_part, n_samples=1000)),
+    "COIL-20": SETS["COIL-20"],
+    "COIL-20 at 128": DataSet("coil20_32.npz", load_enlarged),
+    "crops at 224": DataSet("", load_crops),
+    "pendigits": SETS["pendigits"],
+    "MNIST-test": SETS["MNIST-test"],
+    "MNIST-full": SETS["MNIST-full"],
 }
 
 

@@ -191,6 +191,9 @@ TABLE_METHODS = {
     },
     "depict-auto": make_auto,
 }
+TIMED_METHODS = {
+    name: METHODS[name] for name in ("kmeans", "gmm", "umap-hdbscan", "depict")
+}
 # The ceiling where classes are of unequal size.
 TOLD = "depict-told"
 UNEVEN_METHODS = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from skdepict.benchmark.data import (
     SETS,
     TABLES,
+    TIMED_SETS,
     UNEVEN_SETS,
     DataSet,
     UnevenSet,
@@ -18,6 +19,7 @@ from skdepict.benchmark.data import (
 from skdepict.benchmark.methods import (
     METHODS,
     TABLE_METHODS,
+    TIMED_METHODS,
     TOLD,
     UNEVEN_METHODS,
     WITHOUT_SEED,
@@ -65,6 +67,7 @@ SUITES = {
         tuple(UNEVEN_SETS), UNEVEN_METHODS, 3, UNEVEN_SETS, columns_of(UNEVEN)
     ),
     "tables": Study(tuple(TABLES), TABLE_METHODS, 3, TABLES, columns_of(UNEVEN)),
+    "times": Study(tuple(TIMED_SETS), TIMED_METHODS, 3, TIMED_SETS),
 }
 
 

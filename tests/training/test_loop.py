@@ -99,6 +99,34 @@ def test_large_data_have_no_epochs_to_spare():
         assert settings.n_epochs(apart) == share * settings.n_epochs(first)
 
 
+@pytest.mark.parametrize(
+    ("n_samples", "given", "batch_size", "growth"),
+    [
+        (100, {}, 32, 1),
+        (1600, {}, 200, 2),
+        (1600, {"batch_size": 100}, 100, 1),
+        (3072, {}, 256, 256 / 192),
+        (10_000, {}, 256, 1),
+        (10_000, {"batch_size": 1000}, 1000, 1000 / 625),
+    ],
+)
+def test_larger_batches_of_small_data_take_fewer_steps(
+    n_samples, given, batch_size, growth
+):
+    settings = settings_of(n_samples, 10, **given)
+    assert settings.batch_size == batch_size
+    assert settings.learning_rate == pytest.approx(6e-3 * math.sqrt(growth))
+    assert settings.average_decay == pytest.approx(0.99**growth)
+    given_rate = settings_of(n_samples, 10, learning_rate=1e-3, **given)
+    assert given_rate.learning_rate == 1e-3
+    first = SimpleNamespace(final=True, apart=False, round=1, prior=np.full(10, 0.1))
+    for phase, least, epochs in (("initialise", 800, 12), ("joint", 1280, 20)):
+        n_epochs = settings.n_epochs(SimpleNamespace(phase=phase, **vars(first)))
+        n_steps = n_epochs * math.ceil(n_samples / batch_size)
+        # An epoch may have a batch more than its share, and is taken as a whole.
+        assert n_epochs == epochs or n_steps == pytest.approx(least / growth, rel=0.07)
+
+
 @pytest.mark.parametrize("max_iter", [None, 1])
 def test_labels_of_images_that_lie_apart_are_kept(max_iter):
     X, y = images_apart([60, 20, 10])
