@@ -31,10 +31,15 @@ class GroupSizes:
         one group.
     min_cluster_fraction : float
         A group counts from this share of n_samples / n_clusters on.
+
+    Attributes
+    ----------
+    start : ndarray of shape (n_groups,)
+        The sizes before the merges.
     """
 
     def __init__(self, sizes, merges, min_cluster_fraction):
-        self._start = sizes
+        self.start = sizes
         self._total = min_cluster_fraction * sizes.sum()
         current = sizes.tolist()
         pairs = []
@@ -64,7 +69,7 @@ class GroupSizes:
             # Of two groups that count one is left; of two that do not, one may count.
             lost = np.sum(self._pairs >= min_size, axis=1)
             gained = np.sum(self._pairs, axis=1) >= min_size
-            at_first = np.sum(self._start >= min_size)
+            at_first = np.sum(self.start >= min_size)
             n_large = np.cumsum(np.append(at_first, gained - lost))
             enough = np.flatnonzero(n_large >= n_clusters)
             if len(enough) or min_size <= 1:
@@ -93,15 +98,15 @@ class GroupSizes:
             groups. Copies count as the pairs that they would make.
         """
         n_pairs = np.maximum(1, n_copies // 2).sum()
-        most = min(MAX_CLUSTERS, n_pairs // MIN_GROUPS_IN_CLUSTER, len(self._start))
+        most = min(MAX_CLUSTERS, n_pairs // MIN_GROUPS_IN_CLUSTER, len(self.start))
         if most <= 2:
-            return min(2, len(self._start))
+            return min(2, len(self.start))
         numbers = np.arange(2, most + 2)
         stops = [self.stop(n_clusters)[0] for n_clusters in numbers]
         with np.errstate(divide="ignore"):
             heights = np.log(affinities[stops])
             # What would leave so many are copies that have been one all along.
-            heights[numbers > len(self._start)] = np.log(affinity_of_copies)
+            heights[numbers > len(self.start)] = np.log(affinity_of_copies)
         # No walk joins what is joined last: further apart than all else, but alike.
         heights = np.maximum(heights, np.log(np.finfo(np.float64).tiny))
         # Of fewer clusters none is less distinct than of more.

@@ -25,7 +25,11 @@ def cut_children(children, n_clusters):
     """
     undone = np.arange(len(children)) >= len(children) + 1 - n_clusters
     tree = linkage_of_children(children, np.ones(len(children)))
-    found = fcluster(tree, 0, "monocrit", monocrit=undone.astype(np.float64))
+    return by_size(fcluster(tree, 0, "monocrit", monocrit=undone.astype(np.float64)))
+
+
+def by_size(found):
+    """Labels from 0 for the largest cluster on, of any numbers of clusters."""
     _, first, labels, sizes = np.unique(
         found, return_index=True, return_inverse=True, return_counts=True
     )

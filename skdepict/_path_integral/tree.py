@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from skdepict._path_integral.copies import Copies
 from skdepict._path_integral.cores import GroupSizes, find_cores, place_loose_samples
-from skdepict._path_integral.cuts import cut_children
+from skdepict._path_integral.cuts import by_size
 from skdepict._path_integral.graph import N_NEIGHBORS, membership, transition_matrix
 from skdepict._path_integral.merges import merge_order, owners_after
 
@@ -81,7 +81,7 @@ class GroupMerges:
     _cuts: dict = field(default_factory=dict, init=False)
 
     def labels(self, n_clusters):
-        """The clusters of the tree for so many, which is made once for each number.
+        """The clusters of the tree for so many, which are found once for each number.
 
         Parameters
         ----------
@@ -90,12 +90,24 @@ class GroupMerges:
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            As `cut_children` has them.
+            0 is the largest cluster, n_clusters - 1 the smallest.
         """
         if n_clusters not in self._cuts:
-            children = self.tree(n_clusters).children
-            self._cuts[n_clusters] = cut_children(children, n_clusters)
+            edges, _ = self._edges(n_clusters)
+            n_samples = len(edges) + 1
+            ends = tuple(edges[: n_samples - n_clusters].T)
+            graph = sparse.coo_array((np.ones(len(ends[0])), ends), (n_samples,) * 2)
+            clusters = connected_components(graph, directed=False)[1]
+            self._cuts[n_clusters] = by_size(clusters)
         return self._cuts[n_clusters]
+
+    def number(self):
+        """The number of clusters at which the affinity falls most."""
+        return self._sizes().most_distinct(
+            self.affinities,
+            self.copies.in_groups(self.groups),
+            self.copies.affinity(self.transitions, self.z),
+        )
 
     def tree(self, n_clusters):
         """The merge tree in which samples of small groups are with their neighbours.
@@ -110,23 +122,9 @@ class GroupMerges:
         -------
         tree : MergeTree
         """
-        copies, groups = self.copies, self.groups
-        n_samples = np.bincount(groups, weights=copies.counts).astype(np.intp)
-        sizes = GroupSizes(n_samples, self.merges, self.min_cluster_fraction)
         if n_clusters is None:
-            n_clusters = sizes.most_distinct(
-                self.affinities,
-                copies.in_groups(groups),
-                copies.affinity(self.transitions, self.z),
-            )
-        cores = find_cores(n_samples, self.merges, *sizes.stop(n_clusters))
-        # The tree as edges between points: what is inseparable comes first.
-        attached = place_loose_samples(self.transitions, groups, cores)
-        in_core = cores.core[groups[self.forest[:, 0]]] >= 0
-        point_of_group = np.unique(groups, return_index=True)[1]
-        steps, ends = cores.merges[:, 0], point_of_group[cores.merges[:, 1:]]
-        edges = np.concatenate([self.forest[in_core], attached, ends])
-        edges = np.concatenate([copies.edges(), copies.first[edges]])
+            n_clusters = self.number()
+        edges, steps = self._edges(n_clusters)
         n_inseparable = len(edges) - len(steps)
         return MergeTree(
             children_of_edges(edges),
@@ -134,6 +132,25 @@ class GroupMerges:
             n_clusters,
             self.n_connected_components,
         )
+
+    def _sizes(self):
+        weights = self.copies.counts
+        n_samples = np.bincount(self.groups, weights=weights).astype(np.intp)
+        return GroupSizes(n_samples, self.merges, self.min_cluster_fraction)
+
+    def _edges(self, n_clusters):
+        """The tree as edges between samples, and the merges that the last of them are.
+
+        What is inseparable comes first.
+        """
+        copies, groups, sizes = self.copies, self.groups, self._sizes()
+        cores = find_cores(sizes.start, self.merges, *sizes.stop(n_clusters))
+        attached = place_loose_samples(self.transitions, groups, cores)
+        in_core = cores.core[groups[self.forest[:, 0]]] >= 0
+        point_of_group = np.unique(groups, return_index=True)[1]
+        steps, ends = cores.merges[:, 0], point_of_group[cores.merges[:, 1:]]
+        edges = np.concatenate([self.forest[in_core], attached, ends])
+        return np.concatenate([copies.edges(), copies.first[edges]]), steps
 
     def step_frequencies(self, labels):
         """How often a step of the walk leads from one cluster to another.

@@ -9,7 +9,7 @@ from joblib import Parallel, delayed
 
 from skdepict._path_integral.components import WhitenedComponents
 from skdepict._path_integral.copies import Copies
-from skdepict._path_integral.cuts import cut_children, unevenness_of_cuts
+from skdepict._path_integral.cuts import unevenness_of_cuts
 from skdepict._path_integral.graph import N_NEIGHBORS, nearest_neighbors
 from skdepict._path_integral.tree import merge_neighbors
 from skdepict._surroundings import sklearn_defaults
@@ -179,10 +179,9 @@ def number_apart(graphs):
     """
     numbers = []
     for merges in graphs.values():
-        tree = merges.tree(None)
-        labels = cut_children(tree.children, tree.n_clusters)
-        if tree.n_clusters > 1 and _agreement(merges, labels) >= UNMIXED:
-            numbers.append(tree.n_clusters)
+        number = merges.number()
+        if number > 1 and _agreement(merges, merges.labels(number)) >= UNMIXED:
+            numbers.append(number)
     # With too few clusters, classes are mixed; with too many, none is lost.
     return median_high(numbers) if numbers else 0
 

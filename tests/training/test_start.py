@@ -76,6 +76,18 @@ def test_every_init_finds_blobs_of_unequal_size(init, n_clusters):
     assert model.n_clusters_ == 3
 
 
+@pytest.mark.parametrize("n_clusters", [1, 2, 9, 40])
+def test_clusters_of_a_graph_are_those_that_its_tree_is_cut_into(
+    n_clusters, few_digits
+):
+    rows = few_digits[0].reshape(300, -1)
+    # Some rows are there twice or more.
+    rows = np.concatenate([rows, rows[:20], rows[:5]])
+    for merges in merged_graphs(rows, torch.device("cpu")).values():
+        expected = cut_children(merges.tree(n_clusters).children, n_clusters)
+        np.testing.assert_array_equal(merges.labels(n_clusters), expected)
+
+
 def test_given_clusterer_is_not_changed(blobs):
     clusterer = KMeans(n_clusters=7)
     labels_of(clusterer, blobs)
