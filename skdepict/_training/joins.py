@@ -7,10 +7,8 @@ torch.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from scipy.cluster.hierarchy import from_mlab_linkage
 
 from skdepict._training.information import (
     columns_joined,
@@ -22,6 +20,7 @@ from skdepict._training.information import (
     score_of,
     without,
 )
+from skdepict._training.joined import JoinedGroups
 from skdepict._training.number import most_modular, number_of_clusters
 
 # What the information that a join loses is divided by, to these powers, is the
@@ -35,6 +34,8 @@ REFINED_CONFUSION_WEIGHT = 6.0
 DISTINCTNESS_WEIGHT = 1.0
 # How many pairs of clusters might be joined when a part has been taken out of one.
 N_PAIRS = 10
+# Fewer samples are no group: training may lose them.
+MIN_GROUP = 2
 # Nothing is surer than this.
 CERTAIN = (1e-12, 1 - 1e-12)
 
@@ -234,66 +235,6 @@ def _parts(frequencies, clusters, n_samples):
     return [part for part in parts if len(part) < sizes[clusters[part[0]]]]
 
 
-class JoinedGroups(NamedTuple):
-    """What joins of groups say of clusters, and of their number.
-
-    Attributes
-    ----------
-    groups : ndarray of shape (n_samples,)
-        The group of each sample.
-    children, agreements : ndarray
-        See `Joins`.
-    clusters : ndarray of shape (n_groups,)
-        The cluster of each group, as it was chosen; 0 is the largest. If nothing was
-        joined, each keeps its name.
-    numbers : ndarray of shape (n_numbers, 4)
-        Of joins of what is confused most; see `Joins`.
-    """
-
-    groups: np.ndarray
-    children: np.ndarray
-    agreements: np.ndarray
-    clusters: np.ndarray
-    numbers: np.ndarray
-
-    def labels(self, members=None):
-        """The cluster of each sample, or of members."""
-        labels = self.clusters[self.groups]
-        return labels if members is None else labels[members]
-
-    def linkage(self):
-        """The joins in the form of :func:`scipy.cluster.hierarchy.linkage`.
-
-        Heights are agreements, and at least those of all joins before, so that a height
-        cuts the tree where a number of joins does. Sizes are numbers of groups.
-        """
-        heights = np.maximum.accumulate(self.agreements)
-        if len(heights) == 0:
-            return np.empty((0, 4))
-        # In MATLAB's form nodes count from 1, and sizes are left to scipy.
-        return from_mlab_linkage(np.column_stack([self.children + 1, heights]))
-
-    def within(self, labels):
-        """A group for each sample that is part of the cluster it came to in the end.
-
-        Parameters
-        ----------
-        labels : ndarray of shape (n_samples,)
-            Clusters after further training, named as `clusters`.
-
-        Returns
-        -------
-        groups : ndarray of shape (n_samples,)
-            The largest group of its cluster where training moved a sample.
-        """
-        sizes = np.bincount(self.groups, minlength=len(self.clusters))
-        largest = np.full(max(self.clusters.max(), labels.max()) + 1, -1)
-        order = np.argsort(sizes, kind="stable")
-        largest[self.clusters[order]] = order
-        moved = (self.clusters[self.groups] != labels) & (largest[labels] >= 0)
-        return np.where(moved, largest[labels], self.groups)
-
-
 def join(
     frequencies,
     groups,
@@ -329,6 +270,84 @@ def join(
     joined : JoinedGroups
     n_clusters : int
     """
+    owners = owners_of_empty(frequencies, groups, n_clusters)
+    held = np.unique(owners)
+    if len(held) == len(owners):
+        return _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors)
+    owners = np.searchsorted(held, owners)
+    shares = np.eye(len(held))[owners]
+    frequencies = shares.T @ frequencies @ shares
+    nearby = None if nearby is None else shares.T @ nearby @ shares
+
+    def proposed(_, n_clusters):
+        return (partition[held] for partition in proposals(groups, n_clusters))
+
+    joined, n_clusters = _join(
+        *(frequencies, owners[groups], n_clusters),
+        *(proposals and proposed, nearby, of_neighbors),
+    )
+    n_empty = len(owners) - len(held)
+    joined = joined._replace(
+        groups=groups,
+        children=_children_with_empty(joined.children, held, owners),
+        # Nothing tells them from what they are joined with.
+        agreements=np.append(np.zeros(n_empty), joined.agreements),
+        clusters=joined.clusters[owners],
+    )
+    return joined, n_clusters
+
+
+def owners_of_empty(frequencies, groups, n_clusters):
+    """What groups that hold no sample, or one, are joined with before all others.
+
+    They might become clusters that hold none. Where fewer groups hold more than there
+    are to be clusters, nothing is joined.
+
+    Parameters
+    ----------
+    frequencies : ndarray of shape (n_groups, n_groups)
+    groups : ndarray of shape (n_samples,)
+    n_clusters : int or None
+
+    Returns
+    -------
+    owners : ndarray of shape (n_groups,)
+        The other group that such a one shares most views with; each other group itself.
+    """
+    owners = np.arange(len(frequencies))
+    held = np.flatnonzero(np.bincount(groups, minlength=len(owners)) >= MIN_GROUP)
+    if len(held) >= max(n_clusters or 2, 2):
+        empty = np.setdiff1d(owners, held)
+        owners[empty] = held[frequencies[np.ix_(empty, held)].argmax(axis=1)]
+    return owners
+
+
+def _children_with_empty(children, held, owners):
+    """Joins of groups that hold samples, after those of groups that hold too few.
+
+    Parameters
+    ----------
+    children : ndarray of shape (n_held - 1, 2)
+    held : ndarray of shape (n_held,)
+        The groups that hold enough samples.
+    owners : ndarray of shape (n_groups,)
+        Which of these each group is or is joined with.
+
+    Returns
+    -------
+    children : ndarray of shape (n_groups - 1, 2)
+    """
+    n_groups, nodes, first = len(owners), held.copy(), []
+    for group in np.setdiff1d(np.arange(n_groups), held):
+        first.append(sorted((nodes[owners[group]], group)))
+        nodes[owners[group]] = n_groups + len(first) - 1
+    later = np.arange(len(children)) + n_groups + len(first)
+    others = np.sort(np.append(nodes, later)[children], axis=1)
+    return np.concatenate([np.array(first).reshape(-1, 2), others])
+
+
+def _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors):
+    """Join groups that all hold enough samples; see `join`."""
     n_groups, n_samples = len(frequencies), len(groups)
     joins = most_confused = join_groups(frequencies, POWERS[-1], n_samples)
     numbers = most_confused.numbers
@@ -359,29 +378,3 @@ def join(
         clusters = np.argsort(np.argsort(-sizes, kind="stable"))[clusters]
     joined = JoinedGroups(groups, joins.children, joins.agreements, clusters, numbers)
     return joined, n_clusters
-
-
-def check_joined(joined, n_samples):
-    """Refuse arrays that are no joins of groups.
-
-    Raises
-    ------
-    ValueError
-    """
-    n_groups = len(joined.clusters)
-    nodes = np.sort(joined.children, axis=None)
-    made = np.arange(n_groups, n_groups + len(joined.children))
-    if (
-        joined.groups.shape != (n_samples,)
-        or any(array.dtype.kind != "i" for array in (joined.groups, joined.clusters))
-        or not 0 <= joined.groups.min() <= joined.groups.max() < n_groups
-        or not 0 <= joined.clusters.min() <= joined.clusters.max() < n_groups
-        or joined.children.shape != (n_groups - 1, 2)
-        or not np.array_equal(nodes, np.arange(2 * n_groups - 2))
-        # A node is made of earlier ones.
-        or np.any(joined.children >= made[:, None])
-        or joined.agreements.shape != (n_groups - 1,)
-        or joined.numbers.ndim != 2
-        or joined.numbers.shape[1] != 4
-    ):
-        raise ValueError("these are no joins of groups")

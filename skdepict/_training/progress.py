@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from skdepict._training.average import WeightAverage
-from skdepict._training.joins import JoinedGroups, check_joined
+from skdepict._training.joined import JoinedGroups, check_joined
 from skdepict._training.streams import stream_seed
 from skdepict.networks._inference import double_precision_device
 

@@ -8,9 +8,9 @@ from scipy.cluster.hierarchy import fcluster, is_valid_linkage
 from sklearn.metrics import adjusted_rand_score
 
 from skdepict._training.information import score
+from skdepict._training.joined import check_joined
 from skdepict._training.joins import (
     POWERS,
-    check_joined,
     clusters_of,
     join,
     join_groups,
@@ -350,3 +350,36 @@ def test_arrays_that_are_no_joins_are_refused():
     ):
         with pytest.raises(ValueError, match="no joins of groups"):
             check_joined(joined._replace(**forged), 100)
+
+
+@pytest.mark.parametrize("n_few", [0, 1])
+@pytest.mark.parametrize("n_clusters", [None, 3])
+@pytest.mark.parametrize("has_nearby", [False, True])
+def test_groups_that_hold_no_two_samples_are_no_clusters(n_few, n_clusters, has_nearby):
+    joint, owners, _ = planted([100, 80, 60], parts=3)
+    groups = np.repeat(np.arange(9), 20)
+    # Two groups more, which hold none or one each. Views say that these are as distinct
+    # as can be, but for a little that they share with the first group and the last.
+    more = np.zeros((11, 11))
+    more[1:10, 1:10] = joint
+    for few, other in ((0, 1), (10, 9)):
+        more[few, few] = 0.02
+        more[few, other] = more[other, few] = 1e-4
+    groups = np.concatenate([groups + 1, np.repeat([0, 10], n_few)])
+    nearby = more / more.sum() if has_nearby else None
+    joined, number = join(more / more.sum(), groups, n_clusters, nearby=nearby)
+    assert number == 3
+    expected = np.concatenate([owners[:1], owners, owners[-1:]])
+    assert adjusted_rand_score(expected, joined.clusters) == 1
+    check_joined(joined, len(groups))
+    # They are joined before all others, and any number of clusters holds samples.
+    for n_left in range(1, 10):
+        assert len(np.unique(clusters_of(joined.children, n_left)[groups])) == n_left
+    assert is_valid_linkage(joined.linkage())
+
+
+def test_no_groups_are_joined_where_too_few_hold_samples():
+    joint = random_joint(0, 5)
+    joined, number = join(joint, np.repeat([0, 3, 4], 10), 5)
+    assert number == 5
+    np.testing.assert_array_equal(joined.clusters, np.arange(5))
