@@ -356,7 +356,7 @@ def test_arrays_that_are_no_joins_are_refused():
 @pytest.mark.parametrize("n_clusters", [None, 3])
 @pytest.mark.parametrize("has_nearby", [False, True])
 def test_groups_that_hold_no_two_samples_are_no_clusters(n_few, n_clusters, has_nearby):
-    joint, owners, _ = planted([100, 80, 60], parts=3)
+    joint, owners, _ = planted([100, 80, 60], parts=3, within=0.6)
     groups = np.repeat(np.arange(9), 20)
     # Two groups more, which hold none or one each. Views say that these are as distinct
     # as can be, but for a little that they share with the first group and the last.
