@@ -11,6 +11,7 @@ speed.png, also shows what speed.csv has::
 import argparse
 import csv
 import dataclasses
+import math
 import time
 from functools import partial
 from pathlib import Path
@@ -19,12 +20,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader, TensorDataset
 
 from skdepict import DEPICTClustering
 from skdepict._training.noise import Distortion, Dropout
 from skdepict._training.objectives import target_distribution
-from skdepict.benchmark.data import SETS
+from skdepict.benchmark.data import SETS, TIMED_SETS
 from skdepict.benchmark.methods import METHODS, available
 from skdepict.benchmark.speed import (
     COLUMNS,
@@ -40,6 +42,7 @@ from skdepict.networks._base import no_corruption
 FOLDER = Path(__file__).parent
 OTHERS = ("kmeans", "spectral", "ward", "clustpy-dec", "clustpy-idec")
 SIDES = (8, 16, 28, 32, 64)
+SETS_OF_STEPS = ("digits", "400 faces", "MNIST-1000", "COIL-20", "MNIST-test")
 TARGET_ACCURACY = 0.96
 # Enough for a stable mean.
 TIMED_EPOCHS, TIMED_SAMPLES = 3, 10_000
@@ -52,6 +55,44 @@ class Timed(DEPICTClustering):
     def _settings(self, *arguments, **keywords):
         settings = super()._settings(*arguments, **keywords)
         return dataclasses.replace(settings, early_stopping=False, tol=0.0)
+
+
+class Kept(DEPICTClustering):
+    """Keeps the settings that it trains with."""
+
+    def _settings(self, *arguments, **keywords):
+        self.kept = super()._settings(*arguments, **keywords)
+        return self.kept
+
+
+def steps(name, data_dir):
+    """How many steps a fit takes, how long they take, and what they have to do."""
+    X, y = TIMED_SETS[name].read(data_dir)
+    classes, labels = np.unique(y, return_inverse=True)
+    clock = Clock()
+    model = Kept(len(classes), random_state=0).set_callbacks(clock).fit(X)
+    n_batches = math.ceil(len(X) / model.kept.batch_size)
+    n_steps = n_batches * len(model.history_)
+    # Passes for Q are parts of the joint phase.
+    seconds = clock.seconds("initialise") + clock.seconds("joint")
+    forward, step = operations_per_sample(model.network_, X)
+    n_passes = sum(record["phase"] == "joint" for record in model.history_)
+    work = len(X) * (step * len(model.history_) + forward * n_passes) / n_steps
+    short = Kept(len(classes), init=labels, fit_epochs=1, max_iter=1, random_state=0)
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        short.fit(X)
+    n_calls = sum(
+        event.name.startswith("aten::")
+        and not str(getattr(event.cpu_parent, "name", "")).startswith("aten::")
+        for event in profiled.events()
+    )
+    return [
+        ("steps", f"{name}: number", n_steps, ""),
+        ("steps", f"{name}: time", seconds / n_steps, "s"),
+        ("steps", f"{name}: operations", work, "op"),
+        ("steps", f"{name}: speed", work * n_steps / seconds, "op/s"),
+        ("steps", f"{name}: calls", n_calls / (n_batches * len(short.history_)), ""),
+    ]
 
 
 def joint_phase(X, y):
@@ -289,16 +330,20 @@ def main():
     arguments = parser.parse_args()
     read = partial(SETS[PHASE_SET].read, arguments.data_dir)
     rows = []
-    for row in measured(
-        partial(measure, read=read)
-        for measure in (
-            beside_a_plain_loop,
-            from_a_file,
-            time_to_accuracy,
-            *(partial(other, method) for method in available(OTHERS)),
-            *(partial(growth_with_side, side) for side in SIDES),
-        )
-    ):
+    measurements = [
+        *(partial(steps, name, arguments.data_dir) for name in SETS_OF_STEPS),
+        *(
+            partial(measure, read=read)
+            for measure in (
+                beside_a_plain_loop,
+                from_a_file,
+                time_to_accuracy,
+                *(partial(other, method) for method in available(OTHERS)),
+                *(partial(growth_with_side, side) for side in SIDES),
+            )
+        ),
+    ]
+    for row in measured(measurements):
         rows.append(row)
         print(in_words(row), flush=True)
     with arguments.output.open("w", newline="") as file:
