@@ -29,7 +29,7 @@ def cut_children(children, n_clusters):
 
 
 def by_size(found):
-    """Labels from 0 for the largest cluster on, of any numbers of clusters."""
+    """Labels from 0 for the largest cluster on, from labels with any names."""
     _, first, labels, sizes = np.unique(
         found, return_index=True, return_inverse=True, return_counts=True
     )

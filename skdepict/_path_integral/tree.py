@@ -7,6 +7,7 @@ their neighbours without using up a cluster.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -78,7 +79,7 @@ class GroupMerges:
     n_connected_components: int
     z: float
     min_cluster_fraction: float
-    _cuts: dict = field(default_factory=dict, init=False)
+    _cuts: dict = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def labels(self, n_clusters):
         """The clusters of the tree for so many, which are found once for each number.
@@ -86,11 +87,13 @@ class GroupMerges:
         Parameters
         ----------
         n_clusters : int
+            At most n_samples.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            0 is the largest cluster, n_clusters - 1 the smallest.
+            0 is the largest cluster, n_clusters - 1 the smallest. The same array each
+            time, not to be changed.
         """
         if n_clusters not in self._cuts:
             edges, _ = self._edges(n_clusters)
@@ -103,7 +106,7 @@ class GroupMerges:
 
     def number(self):
         """The number of clusters at which the affinity falls most."""
-        return self._sizes().most_distinct(
+        return self._sizes.most_distinct(
             self.affinities,
             self.copies.in_groups(self.groups),
             self.copies.affinity(self.transitions, self.z),
@@ -133,6 +136,7 @@ class GroupMerges:
             self.n_connected_components,
         )
 
+    @cached_property
     def _sizes(self):
         weights = self.copies.counts
         n_samples = np.bincount(self.groups, weights=weights).astype(np.intp)
@@ -143,7 +147,7 @@ class GroupMerges:
 
         What is inseparable comes first.
         """
-        copies, groups, sizes = self.copies, self.groups, self._sizes()
+        copies, groups, sizes = self.copies, self.groups, self._sizes
         cores = find_cores(sizes.start, self.merges, *sizes.stop(n_clusters))
         attached = place_loose_samples(self.transitions, groups, cores)
         in_core = cores.core[groups[self.forest[:, 0]]] >= 0
@@ -156,7 +160,9 @@ class GroupMerges:
         """How often a step of the walk leads from one cluster to another.
 
         Steps are those to neighbours, of which copies of a sample are the nearest; one
-        begins at each sample.
+        begins at each sample. A cluster of s samples has room for s - 1 neighbours of
+        each, so only these count, the nearest: others would lead out of any cluster of
+        that size.
 
         Parameters
         ----------
@@ -168,11 +174,19 @@ class GroupMerges:
         frequencies : ndarray of shape (n_clusters, n_clusters)
             Symmetric, summing to 1.
         """
-        counts, walk = self.copies.counts, self.transitions
-        staying = sparse.diags_array(walk.diagonal() / counts)
-        steps = sparse.csr_array(walk - staying)
-        steps = sparse.diags_array(counts / steps.sum(axis=1)) @ steps
-        members = membership(labels[self.copies.first])
+        counts, walk = self.copies.counts[:, None], self.transitions
+        shape = len(counts), -1
+        ends, steps = walk.indices.reshape(shape), walk.data.reshape(shape)
+        is_own = ends == np.arange(len(counts))[:, None]
+        of_points = labels[self.copies.first]
+        room = np.bincount(labels)[of_points][:, None] - counts
+        # Copies are at the place itself, which comes first.
+        rank = np.argsort(np.argsort(-np.where(is_own, np.inf, steps)))
+        steps = np.where(rank <= np.maximum(room, 1), steps, 0.0)
+        steps -= is_own * steps / counts
+        steps *= counts / steps.sum(axis=1, keepdims=True)
+        steps = sparse.csr_array((steps.ravel(), walk.indices, walk.indptr), walk.shape)
+        members = membership(of_points)
         frequencies = (members @ steps @ members.T).toarray()
         return (frequencies + frequencies.T) / (2 * frequencies.sum())
 

@@ -270,11 +270,9 @@ def join(
     joined : JoinedGroups
     n_clusters : int
     """
-    owners = owners_of_empty(frequencies, groups, n_clusters)
-    held = np.unique(owners)
-    if len(held) == len(owners):
-        return _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors)
-    owners = np.searchsorted(held, owners)
+    held, owners = np.unique(
+        owners_of_small(frequencies, groups, n_clusters), return_inverse=True
+    )
     shares = np.eye(len(held))[owners]
     frequencies = shares.T @ frequencies @ shares
     nearby = None if nearby is None else shares.T @ nearby @ shares
@@ -286,18 +284,21 @@ def join(
         *(frequencies, owners[groups], n_clusters),
         *(proposals and proposed, nearby, of_neighbors),
     )
-    n_empty = len(owners) - len(held)
+    n_small, clusters = len(owners) - len(held), joined.clusters[owners]
+    if n_clusters < len(owners):
+        sizes = np.bincount(clusters[groups], minlength=n_clusters)
+        clusters = np.argsort(np.argsort(-sizes, kind="stable"))[clusters]
     joined = joined._replace(
         groups=groups,
-        children=_children_with_empty(joined.children, held, owners),
-        # Nothing tells them from what they are joined with.
-        agreements=np.append(np.zeros(n_empty), joined.agreements),
-        clusters=joined.clusters[owners],
+        children=_children_with_small(joined.children, held, owners),
+        # They were joined for their size: with 0 no later join is lower.
+        agreements=np.append(np.zeros(n_small), joined.agreements),
+        clusters=clusters,
     )
     return joined, n_clusters
 
 
-def owners_of_empty(frequencies, groups, n_clusters):
+def owners_of_small(frequencies, groups, n_clusters):
     """What groups that hold no sample, or one, are joined with before all others.
 
     They might become clusters that hold none. Where fewer groups hold more than there
@@ -312,17 +313,18 @@ def owners_of_empty(frequencies, groups, n_clusters):
     Returns
     -------
     owners : ndarray of shape (n_groups,)
-        The other group that such a one shares most views with; each other group itself.
+        The larger group that such a one shares most views with; each larger group
+        itself.
     """
     owners = np.arange(len(frequencies))
     held = np.flatnonzero(np.bincount(groups, minlength=len(owners)) >= MIN_GROUP)
     if len(held) >= max(n_clusters or 2, 2):
-        empty = np.setdiff1d(owners, held)
-        owners[empty] = held[frequencies[np.ix_(empty, held)].argmax(axis=1)]
+        small = np.setdiff1d(owners, held)
+        owners[small] = held[frequencies[np.ix_(small, held)].argmax(axis=1)]
     return owners
 
 
-def _children_with_empty(children, held, owners):
+def _children_with_small(children, held, owners):
     """Joins of groups that hold samples, after those of groups that hold too few.
 
     Parameters
@@ -373,8 +375,5 @@ def _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors):
             if not np.array_equal(refined, clusters):
                 joins = join_groups(frequencies, POWERS[-1], n_samples, refined)
     clusters = clusters_of(joins.children, n_clusters)
-    if n_clusters < n_groups:
-        sizes = np.bincount(clusters[groups], minlength=n_clusters)
-        clusters = np.argsort(np.argsort(-sizes, kind="stable"))[clusters]
     joined = JoinedGroups(groups, joins.children, joins.agreements, clusters, numbers)
     return joined, n_clusters

@@ -27,7 +27,8 @@ class Dropout:
     ----------
     rate : float in [0, 1)
         The probability of an entry being dropped. It is rounded so that what is kept,
-        times a factor that the type of the entries has, is 1 in the mean.
+        times a factor that the type of the entries has, is 1 in the mean, but for half
+        a draw.
     generator : torch.Generator
         The source of randomness, on the device of the batches.
     """
@@ -67,10 +68,12 @@ def draws_and_factor(rate, n_entries, dtype):
         One that the type has, as near as it can be to the inverse of the probability of
         being kept. bfloat16 has no 1 / 0.9, but 1.109375, the inverse of 0.9014.
     """
-    factor = torch.tensor(1.0 / (1.0 - rate), dtype=dtype, device="cpu").item()
-    if n_entries < 2 or factor == 1.0:
-        return 0, 1.0
-    return round(math.log(factor) / -math.log1p(-1.0 / n_entries)), factor
+    wanted = min(1.0 / (1.0 - rate), torch.finfo(dtype).max)
+    factor = torch.tensor(wanted, dtype=dtype, device="cpu").item()
+    n_draws = 0
+    if n_entries > 1:
+        n_draws = round(math.log(factor) / -math.log1p(-1.0 / n_entries))
+    return (n_draws, factor) if n_draws else (0, 1.0)
 
 
 def _laid_out_as(x, values):

@@ -44,14 +44,14 @@ MIN_FINE_PER_CLUSTER = 2
 # Large data take no more steps than these, but enough epochs to renew Q.
 MAX_JOINT_STEPS = 12_000
 MIN_JOINT_EPOCHS = 4
-# The smallest batches that the default takes, of data that fill fewer than so many.
+# Small data are split into so many batches, but not into smaller ones than these.
+N_BATCHES = 8
 MIN_BATCH_SIZE = 32
-MIN_BATCHES = 8
-# Numbers of steps, the rate and the average's decay are for batches of which the data
-# fill twice as many: with batches c times as large a c-th of the steps do, with sqrt(c)
-# times the rate and the c-th power of the decay (Malladi et al., "On the SDEs and
-# scaling rules for adaptive gradient algorithms", NeurIPS 2022).
-MIN_REFERENCE_BATCHES = 16
+# The least numbers of steps, the rate and the average's decay are for twice as many
+# batches. With batches c times as large a c-th of the steps do, with sqrt(c) times the
+# rate (Malladi et al. 2022, who also change Adam's other constants) and the c-th power
+# of the decay (Busbridge et al. 2023).
+N_REFERENCE_BATCHES = 16
 DEFAULT_EMBEDDING_DIM = 64
 LEARNING_RATE = 4e-3
 # Weights of smaller kernels are drawn larger, and Adam's steps are as long for all.
@@ -109,7 +109,7 @@ class Settings:
     fit_epochs, max_iter : int or None
         As they were given; see `n_epochs`.
     reference_batch_size : int
-        That of which the least numbers of steps are.
+        The batch size that the least numbers of steps are given for.
     target, schedule, average_decay, early_stopping, as_published
         See `ALGORITHMS`.
     tol : float
@@ -176,7 +176,7 @@ class Settings:
         algorithm = ALGORITHMS[parameters["algorithm"]]
         batch_size, reference = (
             min(parameters["batch_size"], max(MIN_BATCH_SIZE, n_samples // n_batches))
-            for n_batches in (MIN_BATCHES, MIN_REFERENCE_BATCHES)
+            for n_batches in (N_BATCHES, N_REFERENCE_BATCHES)
         )
         growth = batch_size / reference
         derived = {
@@ -254,7 +254,8 @@ class Settings:
         """
         if self.n_clusters is not None or progress.round + 2 > self.max_rounds:
             return None
-        n_clusters, n_groups = progress.n_clusters, len(progress.prior)
+        # Of groups that hold samples.
+        n_clusters, n_groups = progress.n_clusters, len(progress.joined.numbers) + 1
         if self.shows_what_lies_apart:
             n_clusters = max(
                 n_clusters, number_in_distorted_views(progress.joined.numbers)

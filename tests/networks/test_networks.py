@@ -345,14 +345,21 @@ def test_convolutions_have_the_gradients_of_torch_in_half_precision(case):
 
 
 @pytest.mark.parametrize("n_read", [1, 50])
-@pytest.mark.parametrize("side", [3, 8, 16, 28])
+# Rows of the products are a multiple of 4, 5, 7, 9, 13 or of none of these.
+@pytest.mark.parametrize(
+    ("n_samples", "side"),
+    [(100, 3), (100, 8), (75, 16), (37, 14), (37, 18), (62, 26), (97, 37)],
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("kind", [Conv2d, ConvTranspose2d])
-def test_gradients_of_convolutions_do_not_depend_on_threads(n_read, side, dtype, kind):
+def test_gradients_of_convolutions_do_not_depend_on_threads(
+    n_read, n_samples, side, dtype, kind
+):
     channels = (n_read, 50) if kind is Conv2d else (50, n_read)
     layer = kind(*channels, 3, 2, 1).to(dtype, memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand((100, channels[0], side, side), generator=generator).to(dtype)
+    shape = n_samples, channels[0], side, side
+    x = torch.rand(shape, generator=generator).to(dtype)
     # Transposed, the output and the gradient of the input are the library's.
     first = 0 if kind is Conv2d else 2
     one, two, three = (

@@ -376,6 +376,17 @@ def test_groups_that_hold_no_two_samples_are_no_clusters(n_few, n_clusters, has_
     for n_left in range(1, 10):
         assert len(np.unique(clusters_of(joined.children, n_left)[groups])) == n_left
     assert is_valid_linkage(joined.linkage())
+    if n_clusters and not has_nearby:
+        proposals = [expected, np.roll(expected, 4)]
+        joined, _ = join(more / more.sum(), groups, 3, lambda *given: proposals)
+        assert adjusted_rand_score(expected, joined.clusters) == 1
+
+
+def test_clusters_are_ordered_by_size_where_only_small_groups_are_joined():
+    groups = np.repeat([0, 1, 3], [5, 10, 50])
+    joined, number = join(random_joint(0, 4), groups, 3)
+    assert number == 3
+    np.testing.assert_array_equal(joined.clusters[[0, 1, 3]], [2, 1, 0])
 
 
 def test_no_groups_are_joined_where_too_few_hold_samples():

@@ -1,5 +1,6 @@
 """Rounds, and the end of the joint phase."""
 
+import dataclasses
 import math
 import warnings
 from types import SimpleNamespace
@@ -171,6 +172,19 @@ def test_more_clusters_than_groups_are_looked_for_among_finer_ones(many_blobs):
     assert model.n_clusters_ <= 30
     # A number that is told needs no search.
     assert quick(40, prior=None).fit(X).n_rounds_ == 2
+
+
+@pytest.mark.parametrize(("n_held", "is_searched"), [(30, False), (29, True)])
+def test_groups_that_hold_no_samples_do_not_count_as_joined(n_held, is_searched):
+    """29 clusters of 29 groups that hold samples: there may be more."""
+    settings = settings_of(3000, 10, distortion=False)
+    settings = dataclasses.replace(settings, n_clusters=None)
+    joined = SimpleNamespace(numbers=np.zeros((n_held - 1, 4)))
+    progress = SimpleNamespace(
+        round=1, n_clusters=29, prior=np.full(30, 1 / 30), joined=joined
+    )
+    found = settings.with_finer_groups(progress, are_apart=False)
+    assert (found is not None) == is_searched
 
 
 def test_a_round_that_leads_away_from_the_prior_is_undone(monkeypatch, few_digits):

@@ -34,6 +34,22 @@ def test_dropout_keeps_the_mean_in_every_precision(rate, dtype):
     assert set(dropped.unique().tolist()) <= {0.0, factor}
 
 
+@pytest.mark.parametrize("n_entries", [0, 1, 2, 5, 14, 128])
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_few_entries_keep_their_mean_but_for_half_a_draw(n_entries, rate):
+    n_draws, factor = noise.draws_and_factor(rate, n_entries, torch.float32)
+    kept = (1 - 1 / max(n_entries, 1)) ** n_draws
+    assert kept * factor == pytest.approx(1, abs=0.55 / max(n_entries, 1))
+    x = torch.ones(n_entries)
+    dropped = Dropout(rate, generator())(x)
+    assert dropped is x if n_draws == 0 else (dropped == 0).any()
+
+
+def test_half_precision_has_a_factor_for_every_rate():
+    x = torch.ones(100, dtype=torch.float16)
+    assert Dropout(1 - 1e-6, generator())(x).isfinite().all()
+
+
 def test_decisions_are_uniform_and_independent():
     kept = Dropout(0.5, generator())(torch.ones(1_000_000)) > 0
     pairs = 2 * kept[::2].long() + kept[1::2].long()
@@ -85,27 +101,23 @@ def test_noise_repeats_with_its_generator_and_ignores_the_global_one(noise):
     assert not torch.equal(draw(1), images)
 
 
-def test_affine_noise_is_a_small_rotation_shift_and_zoom_of_the_image(monkeypatch):
-    """Against scipy, for one known draw, on an image that is not square."""
-    draws = torch.tensor([[[1.0, 0.5, -1.0, 0.0, 1.0]]])
-    monkeypatch.setattr(noise, "_uniform", lambda *args: draws)
+@pytest.mark.parametrize("seed", range(5))
+def test_affine_noise_is_a_small_rotation_shift_and_zoom_of_the_image(seed):
+    """Against scipy, for known draws, on an image that is not square."""
+    draws = torch.empty(5).uniform_(-1, 1, generator=generator(seed)).double().numpy()
     height, width = 20, 30
     rows, columns = np.mgrid[:height, :width]
     image = np.exp(-((rows - 9) ** 2 + (columns - 16) ** 2) / 20.0)
     images = torch.from_numpy(image).float()[None, None]
-    got = Distortion(generator(), affine=True, elastic=False)(images)
+    got = Distortion(generator(seed), affine=True, elastic=False)(images)
 
-    angle = np.deg2rad(10.0)
+    angle = np.deg2rad(10.0) * draws[0]
     # Output pixel to input pixel, measured from the centre, rows before columns: a
-    # rotation after stretching the rows by 10 %.
-    matrix = np.array(
-        [
-            [1.1 * np.cos(angle), np.sin(angle)],
-            [-1.1 * np.sin(angle), np.cos(angle)],
-        ]
-    )
+    # rotation after stretching rows and columns by up to 10 %.
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    matrix = turn * (1 + 0.1 * draws[[4, 3]])
     center = np.array([(height - 1) / 2, (width - 1) / 2])
-    shift = np.array([-0.1 * height, 0.05 * width])
+    shift = 0.1 * draws[[2, 1]] * [height, width]
     expected = affine_transform(
         image, matrix, offset=center - matrix @ center + shift, order=1, mode="nearest"
     )

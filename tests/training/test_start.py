@@ -257,18 +257,28 @@ def test_steps_between_clusters_are_those_of_a_walk(seed, n_copies):
     merges = graphs[0.6]
     labels[:4] = range(4)
     of_samples = labels[merges.copies.point]
-    expected = np.zeros((4, 4))
+    expected, sizes = np.zeros((4, 4)), np.bincount(of_samples)
     probabilities = merges.transitions.toarray()
     for a in merges.copies.point:
-        counts = merges.copies.counts
-        leave = 1 - probabilities[a, a] / counts[a]
-        for b, probability in enumerate(probabilities[a]):
-            # A walk that stays at a point goes to each of its samples alike.
-            to_others = probability * (counts[a] - 1) / counts[a]
-            step = to_others if a == b else probability
-            expected[labels[a], labels[b]] += step / leave
+        counts, steps = merges.copies.counts, probabilities[a].copy()
+        # A walk that stays at a point goes to each of its samples alike.
+        steps[a] *= (counts[a] - 1) / counts[a]
+        # A cluster has room for so many points beside this one.
+        others = [b for b in np.argsort(-steps, kind="stable") if b != a]
+        n_others = max(sizes[labels[a]] - counts[a], 1)
+        for b in [a, *others[:n_others]]:
+            step = steps[b] / steps[[a, *others[:n_others]]].sum()
+            expected[labels[a], labels[b]] += step
     expected = (expected + expected.T) / (2 * len(points))
     np.testing.assert_allclose(merges.step_frequencies(of_samples), expected)
+
+
+def test_small_clusters_lie_apart_though_they_have_few_neighbors():
+    """Of 20 neighbours of a sample in a cluster of four, 17 are in others."""
+    X, y = blobs_of([4, 4, 5, 60])
+    labels, agreement = least_mixed_labels(merged_graphs(X, torch.device("cpu")), 4)
+    assert adjusted_rand_score(y, labels) == 1
+    assert agreement > 0.999
 
 
 def test_images_that_lie_apart_are_started_from_as_they_are():
