@@ -13,6 +13,7 @@ what the library itself finds: a transposed convolution, and the gradient of the
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -221,7 +222,7 @@ def weight_gradient(read, seen, weight, stride, padding, windows_bytes):
         (of_sample, *of_positions, *of_sides, of_channel),
     )
     columns = windows.new_empty(windows.shape)
-    total = None
+    total: Any = None
     for some_read, some_seen in zip(
         read.split(n_at_once), seen.split(n_at_once), strict=True
     ):
