@@ -298,15 +298,17 @@ class DEPICTClustering(
         In which order groups were, and clusters would be, joined, in the form of
         :func:`scipy.cluster.hierarchy.linkage`; see `cut`. Heights say how much two
         views of a sample agree on which of the two it is in, from 0 to 1: noisy ones,
-        or of tables a row and its neighbours. Leaves are the groups of the last round
-        but one, if clusters were joined of these, otherwise the clusters.
+        or of tables a row and its neighbours. Groups of fewer than two samples are
+        joined first, at height 0. Leaves are the groups of the last round but one, if
+        clusters were joined of these, otherwise the clusters.
 
     groups_ : ndarray of shape (n_samples,)
         The leaf of `linkage_` that each training sample is in.
 
     number_evidence_ : dict of ndarray
         What joins say of the number of clusters, ready for :class:`pandas.DataFrame`:
-        "n_clusters", from 2 to the number of groups; the "agreement" of two views of a
+        "n_clusters", from 2 to the number of groups that hold two samples or more (of
+        clusters: of all); the "agreement" of two views of a
         sample, as in `linkage_`, on its cluster (their mutual information over the
         entropy of the clusters); the "least_agreement", on which of the two least
         distinct clusters it is in; and the "modularity", by how much more often two
@@ -808,7 +810,8 @@ class DEPICTClustering(
         Parameters
         ----------
         n_clusters : int
-            From 1 to the number of leaves of `linkage_`.
+            From 1 to the number of leaves of `linkage_`, of which some may hold no
+            sample.
 
         Returns
         -------

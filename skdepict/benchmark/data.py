@@ -152,7 +152,8 @@ def load_enlarged(path, times=4):
 def load_crops(folder, n_crops=1000, side=224):
     """Crops of scikit-learn's two photographs, whatever the folder.
 
-    Classes are the photograph and the fifth of its width that a crop begins in.
+    Classes are the photograph and the fifth of the places across it that a crop is at.
+    Pillow has to be installed.
     """
     from sklearn.datasets import load_sample_images
 
