@@ -125,6 +125,7 @@ def joint_phase(X, y):
         random_state=0,
         fit_epochs=1,
         max_iter=TIMED_EPOCHS,
+        working_size=None,
     )
     model.set_callbacks(clock).fit(X)
     ends = clock.moments["epoch", "end"][-model.n_iter_ :]
