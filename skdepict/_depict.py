@@ -308,17 +308,17 @@ class DEPICTClustering(
     number_evidence_ : dict of ndarray
         What joins say of the number of clusters, ready for :class:`pandas.DataFrame`:
         "n_clusters", from 2 to the number of groups that hold two samples or more (of
-        clusters: of all); the "agreement" of two views of a
-        sample, as in `linkage_`, on its cluster (their mutual information over the
-        entropy of the clusters); the "least_agreement", on which of the two least
-        distinct clusters it is in; and the "modularity", by how much more often two
-        views, or an image and its neighbour where fine groups were joined, are in one
-        cluster than those of different samples; each for what is left when the groups
-        that are confused most are joined. n_clusters="auto" takes the number of the
-        highest modularity for images with `distortion`, or more where clusters of
-        graphs lie apart. For others it is the number up to which the odds of the least
-        agreement are at least 0.37 of those of the agreement, but where views are
-        neighbours no more than that of the highest modularity.
+        clusters: of all); the "agreement" of two views of a sample, as in `linkage_`,
+        on its cluster (their mutual information over the entropy of the clusters); the
+        "least_agreement", on which of the two least distinct clusters it is in; and the
+        "modularity", by how much more often two views, or an image and its neighbour
+        where fine groups were joined, are in one cluster than those of different
+        samples; each for what is left when the groups that are confused most are
+        joined. n_clusters="auto" takes the number of the highest modularity for images
+        with `distortion`, or more where clusters of graphs lie apart. For others it is
+        the number up to which the odds of the least agreement are at least 0.37 of
+        those of the agreement, but where views are neighbours no more than that of the
+        highest modularity.
 
     cluster_centers_ : ndarray of shape (n_clusters, embedding_dim)
         The mean embedding of each cluster; NaN for a cluster that has no samples.

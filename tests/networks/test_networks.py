@@ -345,10 +345,11 @@ def test_convolutions_have_the_gradients_of_torch_in_half_precision(case):
 
 
 @pytest.mark.parametrize("n_read", [1, 50])
-# Rows of the products are a multiple of 4, 5, 7, 9, 13 or of none of these.
+# Of a convolution the rows of the products are a multiple of 4, 4, 5, 7, 9, 13 and,
+# with one map to read, of no number that a sum is split by.
 @pytest.mark.parametrize(
     ("n_samples", "side"),
-    [(100, 3), (100, 8), (75, 16), (37, 14), (37, 18), (62, 26), (97, 37)],
+    [(100, 3), (100, 8), (75, 10), (37, 14), (37, 18), (62, 26), (97, 37)],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("kind", [Conv2d, ConvTranspose2d])

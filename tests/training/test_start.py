@@ -63,6 +63,7 @@ def test_every_init_finds_well_separated_blobs(init, blobs):
     assert labels_of(init, blobs, pretrain_epochs=60) > 0.9
 
 
+# In the embedding of 20 epochs two of the blobs are one to DBSCAN with eps=2.5.
 @pytest.mark.parametrize("n_clusters", [3, "auto"])
 @pytest.mark.parametrize(
     "init",
