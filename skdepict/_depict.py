@@ -149,7 +149,7 @@ class DEPICTClustering(
         Where the starting labels come from.
 
         - "path-integral": agglomerative clustering of the data by path integrals
-          [2]_, see :class:`PathIntegralClustering`, on five graphs of which the one
+          [2]_, see :class:`PathIntegralClustering`, on four graphs of which the one
           whose cluster sizes are nearest to the prior is taken, or for fine groups on
           one.
         - "kmeans": k-means on the embedding.
@@ -215,15 +215,17 @@ class DEPICTClustering(
         (half as many in batches twice as large, see `batch_size`). Of images, half as
         many, but at least 40, for groups that are yet to be joined, twice as many for
         clusters that were not found to be even but lie apart, and a quarter, but at
-        least 12, in other rounds after the first.
+        least 12, in other rounds after the first; of tables half as many there, too.
 
     max_iter : int, default=None
         Most epochs of the joint phase, in each round. By default 20; more on small
         data, for at least 1280 steps (see `batch_size`), and fewer on large data, for
         at most 12,000 steps, but no fewer than 4. Of images, half as many, but at least
         20, in the rounds after the first, and none for such clusters that lie apart.
-        The phase ends before, has converged, when the mean squared change of Q from one
-        epoch to the next is below 1e-7, after the first quarter.
+        The phase ends before, has converged, when fewer than 0.2 % of the samples would
+        change cluster if they went on as in the last epoch, after the first quarter;
+        with ``algorithm="paper"`` or "program", when the mean squared change of Q from
+        one epoch to the next is below 1e-7.
 
     reconstruction_weight : float, default=1.0
         The weight of the reconstruction loss in the joint objective. In "initialise"

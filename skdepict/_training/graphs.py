@@ -23,7 +23,7 @@ from skdepict._training.objectives import (
 )
 
 # Which of these suits the data differs from one to the next, so all are tried.
-WHITENINGS = (0.0, 0.3, 0.6, 0.8, 1.0)
+WHITENINGS = (0.0, 0.3, 0.6, 1.0)
 # Sizes are even where so even ones have a smaller probability, if any sizes are as
 # likely: 0.05 for the labels of one graph, of which the most even ones are taken.
 EVEN_BY_CHANCE = 0.05 / len(WHITENINGS)

@@ -9,6 +9,7 @@ from skdepict._training.graphs import path_integral_labels
 from skdepict._training.joins import join
 from skdepict._training.neighbors import Neighbors
 from skdepict._training.objectives import chance, same_sizes
+from skdepict._training.settings import WARM_UP
 from skdepict._training.start import order_by_prior
 from skdepict._training.streams import stream_seed
 from skdepict.networks._inference import (
@@ -32,6 +33,35 @@ MAX_RISE = 0.25
 NEARER = 0.9
 MAX_SCREENED = 10_000
 N_VIEWS = 4
+
+
+def has_converged(change, moved, epoch, n_epochs, settings):
+    """Whether the joint phase needs no further epoch.
+
+    In the authors' program that is where Q hardly changes. Where the learning rate is
+    to fall to zero, Q changes less in each epoch to come than in the last one: so it is
+    where they all together would change too few samples to be of any weight.
+
+    Parameters
+    ----------
+    change : float
+        The mean squared change of Q in an epoch.
+    moved : float
+        The mean over the samples of the total variation between what Q was and is: the
+        share of samples that changed cluster, if all were in one.
+    epoch, n_epochs : int
+        Which epoch it was, from 0, of how many at most.
+    settings : Settings
+
+    Returns
+    -------
+    has_converged : bool
+    """
+    if settings.as_published:
+        return change < settings.tol
+    # At first, while the rate climbs, Q says little.
+    is_first = epoch < WARM_UP * n_epochs
+    return not is_first and moved * max(n_epochs - 1 - epoch, 1) < settings.tol
 
 
 def has_drifted(divergence, lowest, estimated, settings, n_clusters):

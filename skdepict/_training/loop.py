@@ -22,7 +22,7 @@ from skdepict._training.objectives import (
     target_distribution,
 )
 from skdepict._training.progress import Progress, tell
-from skdepict._training.settings import SCHEDULES, WARM_UP
+from skdepict._training.settings import SCHEDULES
 from skdepict._training.start import (
     PRIOR_STRENGTH,
     Start,
@@ -205,14 +205,15 @@ class Training:
     def _judge_epoch(self, record, current, previous):
         """Say how far Q has moved, and end "joint" where it needs no other epoch."""
         settings, progress = self._settings, self.progress
-        change = self._mean((current - previous).square()).mean().item()
+        difference = current - previous
+        change = self._mean(difference.square()).mean().item()
+        moved = self._mean(difference.abs()).sum().item() / 2
         drift = divergence = self._divergence(current, progress.prior)
         record |= {"prior_divergence": divergence, "target_change": change}
         progress.n_iter += 1
-        # At first Q says little about convergence.
-        climbing = record["epoch"] < WARM_UP * settings.n_epochs(progress)
-        climbing &= not settings.as_published
-        progress.converged = change < settings.tol and not climbing
+        progress.converged = judge.has_converged(
+            change, moved, record["epoch"], settings.n_epochs(progress), settings
+        )
         if progress.estimated:
             # The prior follows f, the guess does not. But groups that are yet to be
             # joined may have any sizes.

@@ -1,5 +1,6 @@
 """One step of gradient descent; `losses` says what a batch teaches the network."""
 
+import math
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -13,9 +14,10 @@ from skdepict._training.settings import MIN_DECODER_STEPS, WARM_UP
 from skdepict.networks._base import no_corruption
 from skdepict.networks._device import training_precision
 
-# Where the decoder only goes along, one batch of so many is reconstructed and counts
-# for all of them: the gradient has the same mean, at a fraction of its time.
+# Where the decoder only goes along, this share of one batch of so many is reconstructed
+# and counts for all of them: the gradient has the same mean, at a fraction of its time.
 RECONSTRUCTED_EVERY = 8
+RECONSTRUCTED_SHARE = 0.5
 
 
 class LossWeights(NamedTuple):
@@ -27,6 +29,8 @@ class LossWeights(NamedTuple):
         Its weight in the objective; with 0 the decoder is not run.
     in_encoder : bool
         Whether its gradient reaches the encoder.
+    share : float
+        How much of the batch is reconstructed.
     as_published : bool
         Whether that gradient is all there is, as in the authors' program: that of the
         clean pathway's layers too, and what all samples of a batch want alike; and in
@@ -35,6 +39,7 @@ class LossWeights(NamedTuple):
 
     reconstruction: float
     in_encoder: bool = True
+    share: float = 1.0
     as_published: bool = False
 
 
@@ -63,7 +68,7 @@ def loss_weights(settings, phase, number, n_steps):
     weight = RECONSTRUCTED_EVERY * settings.reconstruction_weight
     if weight == 0 or number % RECONSTRUCTED_EVERY:
         return LossWeights(0.0)
-    return LossWeights(weight, in_encoder=phase == "joint")
+    return LossWeights(weight, phase == "joint", RECONSTRUCTED_SHARE)
 
 
 def losses(model, x, targets, weights, noise):
@@ -86,11 +91,14 @@ def losses(model, x, targets, weights, noise):
     Returns
     -------
     reconstruction, clustering : scalar tensor
-        The weighted reconstruction loss and KL(Q || P), means over the batch.
+        The weighted reconstruction loss and KL(Q || P), means over the batch, or a
+        random part of it.
     """
     network, softmax_layer = model.autoencoder, model.assignment
     reconstruction = clustering = x.new_zeros(())
     needs_clean = bool(weights.reconstruction) or callable(targets)
+    n_decoded = math.ceil(weights.share * len(x))
+    n_clean = len(x) if callable(targets) else n_decoded
     # A network may change its input in place. So each pathway has a copy, and x stays
     # what the decoder has to reconstruct.
     noisy_x = noise.distort(x)
@@ -101,18 +109,20 @@ def losses(model, x, targets, weights, noise):
         noisy = network.encode(noisy_x, noise.drop)
         logits = softmax_layer(noisy[-1])
         if weights.reconstruction:
-            embedding = noisy[-1] if weights.in_encoder else noisy[-1].detach()
+            embedding = noisy[-1][:n_decoded]
+            if not weights.in_encoder:
+                embedding = embedding.detach()
             if not weights.as_published:
                 embedding = _without_mean_gradient(embedding)
             decoded = network.decode(embedding)
         if needs_clean:
             with torch.set_grad_enabled(weights.as_published):
-                clean = network.encode(x.clone(), no_corruption)
+                clean = network.encode(x[:n_clean].clone(), no_corruption)
             clean_logits = softmax_layer(clean[-1]).detach()
     if weights.reconstruction:
         reconstruction = weights.reconstruction * network.reconstruction_loss(
             [layer.float() for layer in decoded],
-            [x] + [layer.float() for layer in clean[:-1]],
+            [x[:n_decoded]] + [layer[:n_decoded].float() for layer in clean[:-1]],
         )
     if callable(targets):
         targets = targets(clean_logits.float().softmax(dim=1))

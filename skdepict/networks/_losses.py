@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -31,5 +32,11 @@ def reconstruction_loss(
     """
     loss = loss_at_input(decoded[-1], clean[0])
     for reconstruction, target in zip(decoded[-2::-1], clean[1:], strict=True):
+        if reconstruction.is_contiguous(memory_format=torch.channels_last):
+            # In their order in memory: the gradient of `mse_loss` has no other one, and
+            # what meets it further down would be several times slower.
+            reconstruction, target = (
+                maps.movedim(1, -1) for maps in (reconstruction, target)
+            )
         loss = loss + hidden_weight * functional.mse_loss(reconstruction, target)
     return loss

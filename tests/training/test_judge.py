@@ -79,3 +79,30 @@ def test_sizes_that_are_only_a_guess_may_change_by_a_part_of_a_split():
     split = (1 - np.log(2)) / 10
     assert not judge.has_drifted(split / 4.01, 0.0, True, settings, 10)
     assert judge.has_drifted(split / 3.99, 0.0, True, settings, 10)
+
+
+@pytest.mark.parametrize(
+    ("moved", "epoch", "has_converged"),
+    [
+        # 20 of 40 epochs are left: each may change a 20th of 0.2 % of the samples.
+        (0.99e-4, 19, True),
+        (1.01e-4, 19, False),
+        # The rate has only climbed.
+        (0.0, 9, False),
+        (0.0, 10, True),
+        # The last one counts as if another one followed.
+        (1.9e-3, 39, True),
+        (2.1e-3, 39, False),
+    ],
+)
+def test_q_has_converged_where_too_few_samples_would_still_change(
+    moved, epoch, has_converged
+):
+    settings = settings_of(n_samples=1000, n_clusters=10)
+    assert judge.has_converged(1.0, moved, epoch, 40, settings) == has_converged
+
+
+def test_the_published_algorithms_converge_as_in_the_paper():
+    settings = settings_of(n_samples=1000, n_clusters=10, algorithm="paper")
+    assert judge.has_converged(0.99e-7, 1.0, 0, 4000, settings)
+    assert not judge.has_converged(1.01e-7, 0.0, 3999, 4000, settings)

@@ -196,6 +196,18 @@ def test_gradient_and_value_of_the_reconstruction_losses(at_input):
     assert loss(hidden, output).item() == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_gradients_of_reconstructed_maps_have_their_order_in_memory(order):
+    generator = torch.Generator().manual_seed(0)
+    shape = 4, 3, 5, 6
+    images, clean, maps = (torch.rand(shape, generator=generator) for _ in range(3))
+    decoded = maps.to(memory_format=order).requires_grad_()
+    clean = clean.to(memory_format=order)
+    reconstruction_loss([decoded, images], [images, clean]).backward()
+    assert decoded.grad.stride() == decoded.stride()
+    torch.testing.assert_close(decoded.grad, 0.1 * 2 * (maps - clean) / maps.numel())
+
+
 @pytest.mark.parametrize(("n_samples", "n_clusters"), [(300, 10), (5000, 3)])
 def test_chance_is_the_mean_divergence_of_sizes_that_are_drawn(n_samples, n_clusters):
     rng = np.random.default_rng(0)

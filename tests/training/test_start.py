@@ -63,11 +63,12 @@ def test_every_init_finds_well_separated_blobs(init, blobs):
     assert labels_of(init, blobs, pretrain_epochs=60) > 0.9
 
 
-# In the embedding of 20 epochs two of the blobs are one to DBSCAN with eps=2.5.
+# In the embedding of 20 epochs two of the blobs are one to DBSCAN with eps=2.0 or 2.5,
+# by the processor, and with 1.0 all are many.
 @pytest.mark.parametrize("n_clusters", [3, "auto"])
 @pytest.mark.parametrize(
     "init",
-    ["path-integral", "kmeans", AgglomerativeClustering(), DBSCAN(eps=2.0)],
+    ["path-integral", "kmeans", AgglomerativeClustering(), DBSCAN(eps=1.5)],
     ids=str,
 )
 def test_every_init_finds_blobs_of_unequal_size(init, n_clusters):
@@ -225,7 +226,7 @@ def test_starting_labels_are_the_nearest_to_the_prior_of_all_graphs(skew, few_di
     prior = np.exp(-skew * np.arange(10))
     prior /= prior.sum()
     divergences = []
-    for whitening in (0.0, 0.3, 0.6, 0.8, 1.0):
+    for whitening in (0.0, 0.3, 0.6, 1.0):
         coordinates = WhitenedComponents(whitening=whitening).fit_transform(rows)
         labels = PathIntegralClustering(10, metric="euclidean").fit_predict(coordinates)
         divergences.append(divergence_of(labels, prior))
@@ -336,14 +337,14 @@ def test_more_clusters_may_lie_apart_than_neighbors_tell():
     assert found(mixed, 4) is None
     # Where two trees differ, one of them is believed, and not their mean.
     graphs = merged_graphs(blobs_of([100, 40, 25, 15, 12])[0], torch.device("cpu"))
-    two = {whitening: graphs[whitening] for whitening in (0.6, 0.8)}
+    two = {whitening: graphs[whitening] for whitening in (0.6, 1.0)}
     assert {merges.tree(None).n_clusters for merges in two.values()} == {2, 4}
     assert number_apart(two) == 4
 
 
 def test_of_two_clusters_nobody_knows_whether_they_are_even():
     assert not is_even(0.001, 1000, 2)
-    # Nor of the most even ones that five graphs have.
+    # Nor of the most even ones that four graphs have.
     assert not is_even(0.0, 500, 2)
     assert is_even(0.0, 1000, 4)
     assert not is_even(0.0, 1000, 4, most_probable=1e-6)
@@ -425,4 +426,4 @@ def test_starting_labels_do_not_depend_on_the_device(few_digits):
         for name in ("cuda", "cpu")
     )
     np.testing.assert_array_equal(on_cuda, on_cpu)
-    assert asked == ["cuda"] * 5
+    assert asked == ["cuda"] * 4

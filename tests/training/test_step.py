@@ -43,24 +43,39 @@ def single_precision(monkeypatch):
     _device._computes_bfloat16.cache_clear()
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.7])
-def test_losses_are_the_terms_of_the_objective(weight, single_precision):
+@pytest.mark.parametrize("within_batch", [False, True])
+@pytest.mark.parametrize(
+    ("weights", "n_decoded"),
+    [(LossWeights(0.0), 0), (LossWeights(0.7), 5), (LossWeights(0.7, share=0.5), 3)],
+)
+def test_losses_are_the_terms_of_the_objective(
+    weights, n_decoded, within_batch, single_precision
+):
     torch.manual_seed(0)
     model, x, targets = problem(DenseAutoencoder((64,), embedding_dim=8))
-    reconstruction, clustering = losses(
-        model, x, targets, LossWeights(weight), NoNoise()
-    )
+    predicted = []
+
+    def target_of_batch(probabilities):
+        predicted.append(probabilities)
+        return targets
+
+    given = target_of_batch if within_batch else targets
+    reconstruction, clustering = losses(model, x, given, weights, NoNoise())
     with torch.no_grad():
         *hidden, embedding = model.autoencoder.encode(x, lambda layer: layer)
         decoded = model.autoencoder.decode(embedding)
         logits = model.assignment(embedding).numpy()
     errors = [
-        np.mean((ours - theirs).numpy() ** 2)
+        np.mean((ours - theirs)[: n_decoded or 5].numpy() ** 2)
         for ours, theirs in zip(decoded, [*hidden[::-1], x], strict=True)
     ]
-    expected = weight * (errors[-1] + 0.1 * sum(errors[:-1]))
+    expected = weights.reconstruction * (errors[-1] + 0.1 * sum(errors[:-1]))
     assert reconstruction.item() == pytest.approx(expected, rel=1e-5)
     divergence = rel_entr(targets.numpy(), softmax(logits, axis=1)).sum() / len(x)
+    for probabilities in predicted:
+        # Q within the batch is of all its samples.
+        np.testing.assert_allclose(probabilities, softmax(logits, axis=1), rtol=1e-4)
+    assert len(predicted) == within_batch
     assert clustering.item() == pytest.approx(divergence, rel=1e-4)
 
 
@@ -147,7 +162,7 @@ def test_noise_reaches_the_noisy_pathway_alone():
         torch.testing.assert_close(ours, theirs, atol=0.05, rtol=0.05)
 
 
-def test_one_batch_of_eight_is_reconstructed_and_counts_for_all():
+def test_half_of_one_batch_of_eight_is_reconstructed_and_counts_for_all():
     settings = settings_of(1000, 10, reconstruction_weight=0.5)
     for phase, in_encoder in (("initialise", False), ("joint", True)):
         weights = [loss_weights(settings, phase, number, 64) for number in range(64)]
@@ -155,6 +170,9 @@ def test_one_batch_of_eight_is_reconstructed_and_counts_for_all():
         assert len(reconstructed) == 8
         assert np.mean([w.reconstruction for w in weights]) == 0.5
         assert {w.in_encoder for w in reconstructed} == {in_encoder}
+        assert {w.share for w in reconstructed} == {0.5}
+    alone = [loss_weights(settings, "pretrain", number, 64) for number in range(64)]
+    assert {(w.reconstruction, w.share) for w in alone} == {(1.0, 1.0)}
     settings = settings_of(1000, 10, algorithm="paper", reconstruction_weight=0.5)
     for phase, weight in (("pretrain", 1.0), ("initialise", 0.5), ("joint", 0.5)):
         found = {loss_weights(settings, phase, number, 64) for number in range(64)}
