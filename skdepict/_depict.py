@@ -215,7 +215,7 @@ class DEPICTClustering(
         (half as many in batches twice as large, see `batch_size`). Of images, half as
         many, but at least 40, for groups that are yet to be joined, twice as many for
         clusters that were not found to be even but lie apart, and a quarter, but at
-        least 12, in other rounds after the first; of tables half as many there, too.
+        least 12, in other rounds after the first.
 
     max_iter : int, default=None
         Most epochs of the joint phase, in each round. By default 20; more on small
@@ -230,8 +230,9 @@ class DEPICTClustering(
     reconstruction_weight : float, default=1.0
         The weight of the reconstruction loss in the joint objective. In "initialise"
         the decoder alone learns from it. To take little time, every eighth batch is
-        reconstructed, with eight times the weight; with ``algorithm="paper"`` or
-        "program" all are. With 0 the decoder learns nothing.
+        reconstructed, of images and series half of it, with eight times the weight;
+        with ``algorithm="paper"`` or "program" all are. With 0 the decoder learns
+        nothing.
 
     dropout : float, default=0.1
         The share of the inputs and of the hidden units that the noisy pathway drops,

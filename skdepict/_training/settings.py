@@ -27,8 +27,6 @@ SHARES_OF_LATER = {
     "initialise": (0.25, MIN_FIT_EPOCHS),
     "joint": (0.5, MAX_JOINT_EPOCHS),
 }
-# Without distorted images: fewer epochs of *joint* cost accuracy.
-SHARES_OF_LATER_ROWS = {"initialise": (0.5, MIN_FIT_EPOCHS)}
 # And where starting labels lie apart: the smallest clusters are learned, too, and
 # nothing leads away from them.
 SHARES_OF_APART = {"initialise": (2.0, 0), "joint": (0.0, 0)}
@@ -290,14 +288,13 @@ class Settings:
         return max(math.ceil(share * n_epochs), min(n_epochs, least))
 
     def _share_of_epochs(self, progress):
-        shares: dict[str, tuple[float, int]] = {}
-        if self.distorts and not progress.final:
-            shares = SHARES_OF_FINE
-        elif self.distorts and progress.apart:
-            shares = SHARES_OF_APART
-        elif progress.final and progress.round > 1:
-            shares = SHARES_OF_LATER if self.distorts else SHARES_OF_LATER_ROWS
-        return shares.get(progress.phase, (1.0, 0))
+        if not self.distorts:
+            return 1.0, 0
+        if not progress.final:
+            return SHARES_OF_FINE[progress.phase]
+        if progress.apart:
+            return SHARES_OF_APART[progress.phase]
+        return SHARES_OF_LATER[progress.phase] if progress.round > 1 else (1.0, 0)
 
     def _epochs_of_labels(self, n_groups):
         n_steps = max(MIN_FIT_STEPS, FIT_STEPS_PER_CLUSTER * n_groups)

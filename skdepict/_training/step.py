@@ -16,6 +16,7 @@ from skdepict.networks._device import training_precision
 
 # Where the decoder only goes along, this share of one batch of so many is reconstructed
 # and counts for all of them: the gradient has the same mean, at a fraction of its time.
+# Of tables, whose layers take little, the whole batch.
 RECONSTRUCTED_EVERY = 8
 RECONSTRUCTED_SHARE = 0.5
 
@@ -68,7 +69,8 @@ def loss_weights(settings, phase, number, n_steps):
     weight = RECONSTRUCTED_EVERY * settings.reconstruction_weight
     if weight == 0 or number % RECONSTRUCTED_EVERY:
         return LossWeights(0.0)
-    return LossWeights(weight, phase == "joint", RECONSTRUCTED_SHARE)
+    share = 1.0 if settings.is_table else RECONSTRUCTED_SHARE
+    return LossWeights(weight, phase == "joint", share)
 
 
 def losses(model, x, targets, weights, noise):

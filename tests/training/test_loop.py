@@ -82,15 +82,6 @@ def test_later_rounds_take_fewer_epochs(given, initialise, joint, few_digits):
         assert 0 < epochs.count(("joint", index + 1)) <= joint[index]
 
 
-@pytest.mark.parametrize("kind", ["table", "images without distortion"])
-def test_without_distortion_later_rounds_learn_labels_in_half_as_many(kind, few_digits):
-    X = few_digits[0][:100].reshape((100, -1) if kind == "table" else (100, 8, 8))
-    model = DEPICTClustering(5, distortion=False, max_iter=2, random_state=0).fit(X)
-    epochs = [(record["phase"], record["round"]) for record in model.history_]
-    assert epochs.count(("initialise", 1)) == 200
-    assert epochs.count(("initialise", 2)) == 100
-
-
 def test_large_data_have_no_epochs_to_spare():
     """As many for fine groups as without joins, and 12 and 20 in later rounds."""
     settings = settings_of(10_000, 10)

@@ -1,5 +1,7 @@
 """What one step computes, against the definition."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -171,6 +173,8 @@ def test_half_of_one_batch_of_eight_is_reconstructed_and_counts_for_all():
         assert np.mean([w.reconstruction for w in weights]) == 0.5
         assert {w.in_encoder for w in reconstructed} == {in_encoder}
         assert {w.share for w in reconstructed} == {0.5}
+    table = dataclasses.replace(settings, is_table=True)
+    assert loss_weights(table, "joint", 0, 64).share == 1.0
     alone = [loss_weights(settings, "pretrain", number, 64) for number in range(64)]
     assert {(w.reconstruction, w.share) for w in alone} == {(1.0, 1.0)}
     settings = settings_of(1000, 10, algorithm="paper", reconstruction_weight=0.5)
