@@ -24,8 +24,9 @@ from . import conftest
 from .matrix import record
 
 X = np.random.default_rng(0).normal(size=(90, 6)) + 9 * np.eye(6)[np.arange(90) % 3]
-IMAGES = np.random.default_rng(0).random((60, 8, 8))
-IMAGES += (np.arange(60) % 3)[:, None, None]
+# Batches of 32, and halves of these: what threads can share evenly.
+IMAGES = np.random.default_rng(0).random((96, 8, 8))
+IMAGES += (np.arange(96) % 3)[:, None, None]
 
 
 def quick(n_clusters=3, **parameters):

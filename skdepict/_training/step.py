@@ -1,6 +1,5 @@
 """One step of gradient descent; `losses` says what a batch teaches the network."""
 
-import math
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -42,6 +41,27 @@ class LossWeights(NamedTuple):
     in_encoder: bool = True
     share: float = 1.0
     as_published: bool = False
+
+    def of_own(self, is_own):
+        """Those of a process for its samples of a batch; the share is of the first ones.
+
+        Parameters
+        ----------
+        is_own : tensor of bool, of shape (batch_size,)
+            Which samples of the batch these are; at least one.
+
+        Returns
+        -------
+        weights : LossWeights
+        """
+        n_decoded = self.n_decoded(len(is_own))
+        n_own, n_own_decoded = int(is_own.sum()), int(is_own[:n_decoded].sum())
+        weight = self.reconstruction * n_own_decoded * len(is_own) / (n_own * n_decoded)
+        return self._replace(reconstruction=weight, share=n_own_decoded / n_own)
+
+    def n_decoded(self, batch_size):
+        """How many samples of a batch are reconstructed."""
+        return max(round(self.share * batch_size), 1)
 
 
 def loss_weights(settings, phase, number, n_steps):
@@ -99,7 +119,7 @@ def losses(model, x, targets, weights, noise):
     network, softmax_layer = model.autoencoder, model.assignment
     reconstruction = clustering = x.new_zeros(())
     needs_clean = bool(weights.reconstruction) or callable(targets)
-    n_decoded = math.ceil(weights.share * len(x))
+    n_decoded = weights.n_decoded(len(x))
     n_clean = len(x) if callable(targets) else n_decoded
     # A network may change its input in place. So each pathway has a copy, and x stays
     # what the decoder has to reconstruct.
@@ -227,6 +247,7 @@ class GradientDescent:
             index = chosen if members is None else index[is_own]
             if len(chosen) == 0:
                 return torch.zeros(2, device=self._samples.device)
+            weights = weights.of_own(is_own)
         of_part = targets[index] if isinstance(targets, torch.Tensor) else targets
         x = self._samples.batch(chosen)
         terms = losses(self._model, x, of_part, weights, self._noise)

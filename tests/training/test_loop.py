@@ -210,7 +210,7 @@ def test_joint_phase_ends_at_drifting_sizes_and_goes_back(monkeypatch, few_digit
     watch = Watch(images)
     # Chance is 9 / 600: 1.4 * 0.08 + 0.015 / 4 = 0.1158.
     drift(monkeypatch, [0.10, 0.09, 0.08, 0.115, 0.1155, 0.13, 0.2])
-    model = quick(10, init=y, max_iter=6).set_callbacks(watch).fit(images)
+    model = quick(10, init=y, max_iter=6, tol=0.0).set_callbacks(watch).fit(images)
     assert model.n_iter_ == 5
     assert not model.converged_
     of_joint = watch.weights[-5:]

@@ -48,7 +48,7 @@ def single_precision(monkeypatch):
 @pytest.mark.parametrize("within_batch", [False, True])
 @pytest.mark.parametrize(
     ("weights", "n_decoded"),
-    [(LossWeights(0.0), 0), (LossWeights(0.7), 5), (LossWeights(0.7, share=0.5), 3)],
+    [(LossWeights(0.0), 0), (LossWeights(0.7), 5), (LossWeights(0.7, share=0.5), 2)],
 )
 def test_losses_are_the_terms_of_the_objective(
     weights, n_decoded, within_batch, single_precision
