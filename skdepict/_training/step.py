@@ -43,7 +43,7 @@ class LossWeights(NamedTuple):
     as_published: bool = False
 
     def of_own(self, is_own):
-        """Those of a process for its samples of a batch; the share is of the first ones.
+        """Those of a process, for its samples of a batch whose first ones are decoded.
 
         Parameters
         ----------
