@@ -39,8 +39,8 @@ def has_converged(change, moved, epoch, n_epochs, settings):
     """Whether the joint phase needs no further epoch.
 
     In the authors' program that is where Q hardly changes. Where the learning rate is
-    to fall to zero, Q changes less in each epoch to come than in the last one: so it is
-    where they all together would change too few samples to be of any weight.
+    to fall to zero, Q mostly changes less in each epoch to come than in the last one:
+    so it is where all of them, at its pace, would change too few samples to matter.
 
     Parameters
     ----------
