@@ -247,7 +247,8 @@ class GradientDescent:
             index = chosen if members is None else index[is_own]
             if len(chosen) == 0:
                 return torch.zeros(2, device=self._samples.device)
-            weights = weights.of_own(is_own)
+            if weights.reconstruction:
+                weights = weights.of_own(is_own)
         of_part = targets[index] if isinstance(targets, torch.Tensor) else targets
         x = self._samples.batch(chosen)
         terms = losses(self._model, x, of_part, weights, self._noise)

@@ -181,3 +181,24 @@ def test_half_of_one_batch_of_eight_is_reconstructed_and_counts_for_all():
     for phase, weight in (("pretrain", 1.0), ("initialise", 0.5), ("joint", 0.5)):
         found = {loss_weights(settings, phase, number, 64) for number in range(64)}
         assert found == {LossWeights(weight, as_published=True)}
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+@pytest.mark.parametrize("owner", ["shuffled", "last halves are another's", "one each"])
+def test_processes_reconstruct_together_what_one_would(share, owner):
+    rng = np.random.default_rng(0)
+    owners = {
+        "shuffled": rng.integers(3, size=31),
+        "last halves are another's": np.repeat([0, 1], [16, 15]),
+        "one each": np.arange(5),
+    }[owner]
+    whole, errors = LossWeights(8.0, share=share), rng.random(len(owners))
+    expected = 8.0 * errors[: whole.n_decoded(len(owners))].mean()
+    summed = 0.0
+    for process in np.unique(owners):
+        is_own = owners == process
+        weights = whole.of_own(torch.from_numpy(is_own))
+        if weights.reconstruction:
+            own = errors[is_own][: weights.n_decoded(is_own.sum())]
+            summed += weights.reconstruction * own.mean() * is_own.mean()
+    assert summed == pytest.approx(expected)
