@@ -24,9 +24,9 @@ from . import conftest
 from .matrix import record
 
 X = np.random.default_rng(0).normal(size=(90, 6)) + 9 * np.eye(6)[np.arange(90) % 3]
-# Batches of 32, and halves of these: what threads can share evenly.
-IMAGES = np.random.default_rng(0).random((96, 8, 8))
-IMAGES += (np.arange(96) % 3)[:, None, None]
+# Batches of 24, and halves of these: what 2 and 3 threads can share evenly.
+IMAGES = np.random.default_rng(0).random((72, 8, 8))
+IMAGES += (np.arange(72) % 3)[:, None, None]
 
 
 def quick(n_clusters=3, **parameters):
