@@ -80,8 +80,9 @@ def _sharpened(probabilities, prior, form, mass):
 
 
 def reconstruct_all():
-    """Reconstruct every batch, not one of eight."""
+    """Reconstruct every batch as a whole, not half of one of eight."""
     replace_in(step, "RECONSTRUCTED_EVERY", 1)
+    replace_in(step, "RECONSTRUCTED_SHARE", 1.0)
 
 
 ABLATIONS = {
