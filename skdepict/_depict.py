@@ -106,7 +106,7 @@ class DEPICTClustering(
     n_clusters : int or "auto", default=8
         The number of clusters. "auto" finds it: the number at which clusters of equal
         size show, or else the one that joins of finer groups tell, or graphs, where
-        clusters of images lie apart. Of fewer than 30 samples (300 of series, of
+        clusters lie apart. Of fewer than 30 samples (300 of series, of
         images without `distortion` and of tables without neighbours) it is what
         :class:`PathIntegralClustering` finds with ``n_clusters=None``. Of more there
         are at most a tenth as many clusters, unless they are even or lie apart. Labels

@@ -242,6 +242,7 @@ def join(
     proposals=None,
     nearby=None,
     of_neighbors=False,
+    at_least=0,
 ):
     """Join groups to clusters.
 
@@ -264,11 +265,14 @@ def join(
         network that knows few images. The clusters are refined where it is given.
     of_neighbors : bool, default=False
         Whether `frequencies` are those of samples and their neighbours.
+    at_least : int, default=0
+        How many clusters there are at least, where the joins tell the number.
 
     Returns
     -------
     joined : JoinedGroups
     n_clusters : int
+        There are as many, or as many as groups that hold samples.
     """
     held, owners = np.unique(
         owners_of_small(frequencies, groups, n_clusters), return_inverse=True
@@ -282,7 +286,7 @@ def join(
 
     joined, n_clusters = _join(
         *(frequencies, owners[groups], n_clusters),
-        *(proposals and proposed, nearby, of_neighbors),
+        *(proposals and proposed, nearby, of_neighbors, at_least),
     )
     n_small, clusters = len(owners) - len(held), joined.clusters[owners]
     if n_clusters < len(owners):
@@ -348,7 +352,7 @@ def _children_with_small(children, held, owners):
     return np.concatenate([np.array(first).reshape(-1, 2), others])
 
 
-def _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors):
+def _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors, at_least):
     """Join groups that all hold enough samples; see `join`."""
     n_groups, n_samples = len(frequencies), len(groups)
     joins = most_confused = join_groups(frequencies, POWERS[-1], n_samples)
@@ -358,7 +362,8 @@ def _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors):
         n_clusters = n_clusters or most_modular(numbers)
         frequencies = (frequencies + nearby) / 2
         joins = most_confused = join_groups(frequencies, POWERS[-1], n_samples)
-    n_clusters = n_clusters or number_of_clusters(numbers, of_neighbors)
+    told = n_clusters or max(number_of_clusters(numbers, of_neighbors), at_least)
+    n_clusters = min(told, n_groups)
     if 1 < n_clusters < n_groups:
         if proposals is None:
             sequences = [join_groups(frequencies, p, n_samples) for p in POWERS[:-1]]
@@ -376,4 +381,4 @@ def _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors):
                 joins = join_groups(frequencies, POWERS[-1], n_samples, refined)
     clusters = clusters_of(joins.children, n_clusters)
     joined = JoinedGroups(groups, joins.children, joins.agreements, clusters, numbers)
-    return joined, n_clusters
+    return joined, told

@@ -216,7 +216,14 @@ def joint_frequencies(model, samples, noise, n_views=N_VIEWS):
 
 
 def joined_groups(
-    model, samples, views, processes, n_clusters, proposals=None, nearby=None
+    model,
+    samples,
+    views,
+    processes,
+    n_clusters,
+    proposals=None,
+    nearby=None,
+    at_least=None,
 ):
     """Join the groups of a model; see `join`.
 
@@ -233,6 +240,8 @@ def joined_groups(
         As for `join`.
     nearby : callable or None
         Returns J of samples and what is near them, to be called in the first process.
+    at_least : callable or None
+        Returns how many clusters the joins are to tell at least, likewise.
 
     Returns
     -------
@@ -252,6 +261,8 @@ def joined_groups(
 
     def joined():
         near = None if nearby is None else nearby()
-        return join(frequencies, groups, n_clusters, proposals, near, of_neighbors)
+        least = 0 if at_least is None or n_clusters else at_least()
+        of_joins = frequencies, groups, n_clusters, proposals, near, of_neighbors
+        return join(*of_joins, at_least=least)
 
     return processes.from_first(joined)

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from skdepict._training import judge
-from skdepict._training.graphs import merged_graphs, partitions_by_graphs, uniform
+from skdepict._training import graphs, judge
+from skdepict._training.graphs import uniform
 from skdepict._training.held_out import HeldOut
 from skdepict._training.neighbors import embedded_frequencies, neighbors_of
 from skdepict._training.noise import Noise
@@ -282,7 +282,8 @@ class Training:
 
     def _graphs(self):
         if self._merged is None:
-            self._merged = merged_graphs(self._labelled.rows(), self._samples.device)
+            rows, device = self._labelled.rows(), self._samples.device
+            self._merged = graphs.merged_graphs(rows, device)
         return self._merged
 
     def _labels_for_another_round(self):
@@ -319,14 +320,14 @@ class Training:
 
     def _joined_by(self, views, n_clusters):
         """How groups are joined that views of a sample are shared between."""
-        settings, proposals, nearby = self._settings, None, None
+        settings, proposals, nearby, at_least = self._settings, None, None, None
         if views is self._noise and settings.distorts:
             nearby = None if self.progress.final else self._nearby
         elif views is self._noise and settings.by_path_integral:
             # Two views that differ in dropout alone say little of it.
-            proposals = self._proposals
+            proposals, at_least = self._proposals, self._number_apart
         model = self.model, self._samples, views, self._processes
-        return judge.joined_groups(*model, n_clusters, proposals, nearby)
+        return judge.joined_groups(*model, n_clusters, proposals, nearby, at_least)
 
     def _nearby(self):
         """J of samples and their neighbours in the embedding."""
@@ -338,7 +339,10 @@ class Training:
         if self._members is not None:
             groups = groups[self._settings.members]
         n_groups = len(self.progress.prior)
-        return partitions_by_graphs(self._graphs(), groups, n_groups, n_clusters)
+        return graphs.partitions_by_graphs(self._graphs(), groups, n_groups, n_clusters)
+
+    def _number_apart(self):
+        return graphs.number_apart(self._graphs())
 
     def _joined_start(self):
         overlap, settings, progress = self._join_groups(), self._settings, self.progress

@@ -329,6 +329,17 @@ def test_parts_of_classes_that_overlap_are_counted_by_neighbors_alone(seed):
     assert join(parts, np.arange(6).repeat(50), of_neighbors=True)[1] == 2
 
 
+@pytest.mark.parametrize(("at_least", "told"), [(0, 5), (4, 5), (9, 9), (40, 40)])
+def test_joins_tell_no_fewer_clusters_than_there_are_at_least(at_least, told):
+    joint, _, shares = planted(np.ones(5), 6, within=0.2, between=0.4, seed=0)
+    groups = np.repeat(np.arange(30), np.ceil(300 * shares).astype(int))
+    joined, found = join(joint, groups, of_neighbors=True, at_least=at_least)
+    assert found == told
+    # There are 30 groups.
+    assert joined.clusters.max() + 1 == min(told, 30)
+    assert join(joint, groups, 3, at_least=at_least)[1] == 3
+
+
 def test_arrays_that_are_no_joins_are_refused():
     groups = np.repeat(np.arange(4), 25)
     joined, _ = join(planted([0.6, 0.4], 2)[0], groups, 2)

@@ -144,6 +144,14 @@ def test_many_small_groups_of_images_are_counted_where_they_lie_apart():
     assert adjusted_rand_score(y, model.labels_) > 0.97
 
 
+@pytest.mark.parametrize(("n_kinds", "seed"), [(4, 0), (6, 2), (5, 13)])
+def test_kinds_of_rows_that_lie_apart_are_counted(n_kinds, seed):
+    """To a network that knows few rows, two of the kinds may be one."""
+    kinds = np.random.default_rng(seed).normal(size=(n_kinds, 6)) * 9
+    model = DEPICTClustering("auto", random_state=seed).fit(kinds.repeat(50, axis=0))
+    assert np.array_equal(np.bincount(model.labels_), np.full(n_kinds, 50))
+
+
 @pytest.mark.parametrize("sizes", [[60, 30, 10], [250, 100, 50]])
 def test_a_number_that_nobody_knows_takes_two_rounds_at_least(sizes):
     model = quick("auto", prior=None, max_rounds=1).fit(images_apart(sizes)[0])
