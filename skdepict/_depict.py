@@ -43,9 +43,9 @@ from skdepict._training.progress import check_values
 from skdepict._training.settings import (
     ALGORITHMS,
     BUDGETS,
-    DEFAULT_EMBEDDING_DIM,
     Settings,
     check_prior,
+    default_embedding_dim,
     published,
 )
 from skdepict._training.start import (
@@ -89,17 +89,17 @@ class DEPICTClustering(
     clean pathway is confident of, under a prior on the cluster sizes, while a decoder
     can reconstruct every layer.
 
-    Training has three phases: "pretrain" (the autoencoder alone), "initialise"
-    (starting labels are found and the network learns them) and "joint" (target
-    distribution and network improve each other). The last two are repeated. If the
-    starting labels are about equally large, that is done where the embedding shows
-    better ones. Otherwise there are groups that are finer than clusters at first, which
-    are joined where the network confuses them, so that clusters may be of any size.
+    Training has three phases: "pretrain" (the autoencoder alone, where starting labels
+    are to be found in its embedding), "initialise" (starting labels are found and the
+    network learns them) and "joint" (target distribution and network improve each
+    other). The last two are repeated. If the starting labels are about equally large,
+    that is done where the embedding shows better ones. Otherwise there are groups that
+    are finer than clusters at first, which are joined where the network confuses them,
+    so that clusters may be of any size.
 
     Few users set more than `n_clusters`. Of the other parameters, `image_shape` to
-    `embedding_dim` describe the model, `init` to `pretrain_epochs` where training
-    starts, `algorithm` to `batch_size` training itself, and `device` to `verbose` how
-    it runs.
+    `network` describe the model, `init` to `n_init` where training starts, `algorithm`
+    to `batch_size` training itself, and `device` to `verbose` how it runs.
 
     Parameters
     ----------
@@ -128,7 +128,8 @@ class DEPICTClustering(
     network : {"auto", "conv", "published_conv", "dense", "sequence", \
             "sigmoid_conv"} or Module, default="auto"
         The autoencoder. "auto" takes "dense" for tables, and for images "conv", or
-        "published_conv" if `algorithm` is not "stabilised".
+        "published_conv" if `algorithm` is not "stabilised". Its embedding has 64 units,
+        or `n_clusters` if that is more.
 
         - "conv": strided convolutions, for images of at least 8x8 pixels.
         - "published_conv": those of the paper [1]_, which take longer.
@@ -141,10 +142,6 @@ class DEPICTClustering(
           ``decode`` of :class:`skdepict.networks.Autoencoder`. A copy of it is
           trained, starting from the weights it has.
 
-    embedding_dim : int, default=None
-        Units of the embedding. By default the larger of 64 and `n_clusters`. Networks
-        that fix their own size ("sigmoid_conv" and modules) do not take it.
-
     init : {"path-integral", "kmeans"}, clusterer or array-like, default="path-integral"
         Where the starting labels come from.
 
@@ -152,8 +149,9 @@ class DEPICTClustering(
           [2]_, see :class:`PathIntegralClustering`, on four graphs of which the one
           whose cluster sizes are nearest to the prior is taken, or for fine groups on
           one.
-        - "kmeans": k-means on the embedding.
-        - a scikit-learn clusterer, which is cloned and fitted to the embedding. Its
+        - "kmeans": k-means on the embedding of an autoencoder that is trained alone
+          at first, for as many epochs as the joint phase has at most.
+        - a scikit-learn clusterer, which is cloned and fitted to this embedding. Its
           `n_clusters` (or `n_components`) is set to ours, and its `random_state` if it
           is None.
         - array-like of shape (n_samples,): the labels, integers from 0 to
@@ -178,10 +176,6 @@ class DEPICTClustering(
         times as long. After a kill, `checkpoint_dir` continues only the fit that was
         going on.
 
-    pretrain_epochs : int, default=0
-        Epochs of the autoencoder alone. Of these, if `algorithm` is "stabilised", the
-        first quarter of the steps, and at least 100, are of the decoder alone.
-
     algorithm : {"stabilised", "paper", "program"}, default="stabilised"
         How the network is trained.
 
@@ -191,7 +185,8 @@ class DEPICTClustering(
           quarter of the steps and falls to zero along half a cosine; an end of the
           joint phase, and a way back to its best epoch, where the cluster sizes drift
           away from a prior that is not estimated.
-        - "paper": none of this, and Q of equation 6 [1]_.
+        - "paper": none of this, Q of equation 6 [1]_, and as many units in the
+          embedding as clusters.
         - "program": as "paper", with the sharper form of Q, which the program of the
           paper's authors uses.
 
@@ -233,10 +228,6 @@ class DEPICTClustering(
         reconstructed, of images and series half of it, with eight times the weight;
         with ``algorithm="paper"`` or "program" all are. With 0 the decoder learns
         nothing.
-
-    dropout : float, default=0.1
-        The share of the inputs and of the hidden units that the noisy pathway drops,
-        in [0, 1).
 
     distortion : bool, default=True
         Whether the noisy pathway sees images distorted at random: rotated by up to 10
@@ -422,7 +413,6 @@ class DEPICTClustering(
             ),
             HasMethods(["encode", "decode", "parameters"]),
         ],
-        "embedding_dim": [Interval(Integral, 1, None, closed="left"), None],
         "init": [
             StrOptions({"path-integral", "kmeans"}),
             HasMethods(["fit_predict", "get_params"]),
@@ -430,13 +420,11 @@ class DEPICTClustering(
         ],
         "prior": ["array-like", StrOptions({"uniform"}), None],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],
         "algorithm": [StrOptions(set(ALGORITHMS))],
         "max_rounds": [Interval(Integral, 1, None, closed="left")],
         "fit_epochs": [Interval(Integral, 0, None, closed="left"), None],
         "max_iter": [Interval(Integral, 0, None, closed="left"), None],
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
         "distortion": ["boolean"],
         "n_neighbors": [Interval(Integral, 0, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
@@ -454,17 +442,14 @@ class DEPICTClustering(
         image_shape: tuple[int, ...] | None = None,
         working_size: int | None = 32,
         network: str | torch.nn.Module = "auto",
-        embedding_dim: int | None = None,
         init: Any = "path-integral",
         prior: ArrayLike | str | None = None,
         n_init: int = 1,
-        pretrain_epochs: int = 0,
         algorithm: str = "stabilised",
         max_rounds: int = 3,
         fit_epochs: int | None = None,
         max_iter: int | None = None,
         reconstruction_weight: float = 1.0,
-        dropout: float = 0.1,
         distortion: bool = True,
         n_neighbors: int = 15,
         learning_rate: float | None = None,
@@ -478,17 +463,14 @@ class DEPICTClustering(
         self.image_shape = image_shape
         self.working_size = working_size
         self.network = network
-        self.embedding_dim = embedding_dim
         self.init = init
         self.prior = prior
         self.n_init = n_init
-        self.pretrain_epochs = pretrain_epochs
         self.algorithm = algorithm
         self.max_rounds = max_rounds
         self.fit_epochs = fit_epochs
         self.max_iter = max_iter
         self.reconstruction_weight = reconstruction_weight
-        self.dropout = dropout
         self.distortion = distortion
         self.n_neighbors = n_neighbors
         self.learning_rate = learning_rate
@@ -535,8 +517,8 @@ class DEPICTClustering(
         Parameters
         ----------
         n_clusters : int, default=8
-            The number of clusters. Call this again for another number, for
-            `embedding_dim` and `init` depend on it.
+            The number of clusters. Call this again for another number, for `init`
+            depends on it.
 
         budget : {"full", "short"}, default="full"
             How many epochs the three phases have at most: 4000 each, as the authors'
@@ -691,7 +673,7 @@ class DEPICTClustering(
             checkpoints,
         )
         training.resume(saved)
-        n_phases = (self.pretrain_epochs > 0) + 2 * settings.most_rounds
+        n_phases = (settings.pretrain_epochs > 0) + 2 * settings.most_rounds
         events = FitEvents(self, X, y, n_phases, lambda: fitted_so_far(training))
         training.run(events)
         self._keep(training, processes, samples, float_dtype(rows))
@@ -740,9 +722,7 @@ class DEPICTClustering(
 
     def _build_model(self, rows, layout, n_clusters, seed, processes):
         """The model, alike in all processes, and the scaling of its input."""
-        embedding_dim = self.embedding_dim
-        if embedding_dim is None:
-            embedding_dim = max(DEFAULT_EMBEDDING_DIM, n_clusters or 1)
+        embedding_dim = default_embedding_dim(n_clusters, self.algorithm)
         axes = scaling = None
         network = choose_network(self.network, layout, self.algorithm)
         if layout.kind == "table" and network == "dense":
@@ -921,8 +901,8 @@ class DEPICTClustering(
         -------
         X_original : ndarray of shape (n_samples, ...)
             Samples in the units and the shape that `fit` saw. With
-            ``reconstruction_weight=0`` and ``pretrain_epochs=0`` the decoder has
-            learned nothing, and they are noise.
+            ``reconstruction_weight=0`` the decoder has learned nothing, unless `init`
+            is in the embedding, and they are noise.
         """
         check_is_fitted(self)
         embedding = check_array(X, dtype=[np.float64, np.float32], input_name="X")

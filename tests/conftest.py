@@ -120,14 +120,18 @@ class Tuned(DEPICTClustering):
 
 # Of `skdepict._training.settings.Settings`, what no parameter sets by itself.
 TUNED = {"target", "schedule", "average_decay", "early_stopping", "tol", "members"}
+TUNED |= {"pretrain_epochs", "dropout"}
+
+
+def tuned(**changes):
+    """The class of estimators that train with such settings."""
+    return type("DEPICTClustering", (Tuned,), {"changes": changes})
 
 
 def quick(n_clusters=3, **parameters):
     """An estimator that trains for a moment."""
     changes = {name: parameters.pop(name) for name in TUNED & parameters.keys()}
-    kind = DEPICTClustering
-    if changes:
-        kind = type("DEPICTClustering", (Tuned,), {"changes": changes})
+    kind = tuned(**changes) if changes else DEPICTClustering
     # With a prior that is estimated, there may be more rounds than one.
     defaults = {"fit_epochs": 20, "max_iter": 2, "random_state": 0, "prior": "uniform"}
     if n_clusters == "auto":
@@ -139,7 +143,7 @@ def settings_of(n_samples, n_clusters, **parameters):
     """The settings of a fit of images."""
     parameters = DEPICTClustering(n_clusters, **parameters).get_params()
     prior = np.full(n_clusters, 1 / n_clusters)
-    found = {"prior": prior, "init": "path-integral", "seed": 0}
+    found = {"prior": prior, "init": parameters["init"], "seed": 0}
     layout = Layout("image", (1, 8, 8))
     return Settings.of(parameters, layout, n_samples, n_clusters, None, **found)
 

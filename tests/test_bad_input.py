@@ -127,7 +127,10 @@ BAD_X = {
     "half a cluster": (TABLE, {"n_clusters": 2.5}, ValueError, "'n_clusters'"),
     "negative epochs": (TABLE, {"max_iter": -1}, ValueError, "'max_iter' parameter"),
     "no fit": (TABLE, {"n_init": 0}, ValueError, "'n_init' parameter"),
-    "full dropout": (TABLE, {"dropout": 1.0}, ValueError, "'dropout' parameter"),
+    "negative weight": (
+        *(TABLE, {"reconstruction_weight": -1.0}, ValueError),
+        "'reconstruction_weight' parameter",
+    ),
     "no batch": (TABLE, {"batch_size": 0}, ValueError, "'batch_size' parameter"),
 }
 

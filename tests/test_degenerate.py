@@ -74,7 +74,6 @@ def test_degenerate_data_are_clustered_or_refused(n_of):
                 {
                     "batch_size": st.sampled_from([1, 7, 1000]),
                     "init": st.sampled_from(["path-integral", "kmeans"]),
-                    "pretrain_epochs": st.sampled_from([0, 1]),
                     "fit_epochs": st.just(2),
                 }
             )

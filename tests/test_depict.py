@@ -26,6 +26,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from skdepict import DEPICTClustering
 from skdepict._typicality import density_of_samples
 from skdepict.benchmark.data import uneven_sample
+from skdepict.networks import DenseAutoencoder
 
 from .conftest import quick
 
@@ -283,7 +284,8 @@ def test_clone_has_the_parameters_and_no_fit(fitted):
 
 def test_pandas_output_and_feature_names(blobs):
     frame = pd.DataFrame(blobs[0], columns=[f"x{i}" for i in range(10)])
-    model = quick(3, embedding_dim=5).set_output(transform="pandas")
+    network = DenseAutoencoder((10,), embedding_dim=5)
+    model = quick(3, network=network).set_output(transform="pandas")
     embedding = model.fit_transform(frame)
     names = [f"depictclustering{i}" for i in range(5)]
     assert list(embedding.columns) == names
@@ -298,7 +300,7 @@ def test_pipeline_grid_search_and_cross_validation(blobs):
     X, y = blobs
     pipeline = make_pipeline(StandardScaler(), quick(3))
     search = GridSearchCV(
-        pipeline, {"depictclustering__dropout": [0.0, 0.2]}, cv=2, n_jobs=2
+        pipeline, {"depictclustering__n_neighbors": [0, 5]}, cv=2, n_jobs=2
     ).fit(X, np.array(["a", "b", "c"])[y])
     assert search.predict(X).shape == (200,)
     assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))

@@ -31,7 +31,7 @@ if how == "memory":
 labels = np.arange(n_samples) % 4
 steps = {"fit_epochs": 1, "max_iter": 1, "learning_rate": 1e-6}
 plain = {"network": "dense", "distortion": False, "working_size": None}
-model = DEPICTClustering(4, init=labels, embedding_dim=4, **plain, **steps)
+model = DEPICTClustering(4, init=labels, **plain, **steps)
 model.fit(X).predict(X)
 print(peak_memory_mib())
 """
@@ -75,6 +75,7 @@ import json, sys
 import numpy as np
 import torch
 from skdepict import DEPICTClustering
+from skdepict.networks import DenseAutoencoder
 
 def resident_mib(what):
     with open("/proc/self/status") as file:
@@ -90,6 +91,9 @@ X += rng.integers(0, 190, (4, *shape[1:]), dtype=np.uint8)[groups]
 X = X.astype(dtype, copy=False)
 labels = np.arange(shape[0]) % parameters["n_clusters"]
 parameters = {"fit_epochs": 1, "max_iter": 1} | parameters
+if "embedding_dim" in parameters:
+    network = DenseAutoencoder(shape[1:], parameters.pop("embedding_dim"))
+    parameters["network"] = network
 
 def model(n_samples):
     given = {"init": labels[:n_samples], "learning_rate": 1e-6}
@@ -135,10 +139,11 @@ FITS = {
 @pytest.mark.parametrize("case", FITS)
 def test_fit_keeps_to_the_documented_memory(case):
     shape, dtype, given = FITS[case]
-    parameters = {"n_clusters": 4, "embedding_dim": 4, "batch_size": 256} | given
+    parameters = {"n_clusters": 4, "batch_size": 256} | given
     grown, n_weights = grown_mib("fit", shape, dtype, **parameters)
     n_samples, n_values = shape[0], math.prod(shape[1:])
-    k, e = parameters["n_clusters"], parameters["embedding_dim"]
+    k = parameters["n_clusters"]
+    e = given.get("embedding_dim", max(64, k))
     has_maps = len(shape) == 3 and "network" not in given
     buffers = CONVOLUTIONS_MIB if has_maps else BUFFERS_MIB
     # Batches are as large as they are asked to be.
@@ -169,7 +174,7 @@ PREDICTIONS = {
         8 * 500,
     ),
     "transform": (MANY, "uint8", {"embedding_dim": 512}, 4 * 512),
-    "transform a table": ((40_000, 600), "float32", {}, 4 * 4),
+    "transform a table": ((40_000, 600), "float32", {}, 4 * 64),
     "predict images": ((30_000, 32, 32), "float32", {}, 8),
     "score": (MANY, "uint8", {"n_clusters": 500}, 8),
 }
@@ -179,7 +184,7 @@ PREDICTIONS = {
 @pytest.mark.parametrize("case", PREDICTIONS)
 def test_predictions_keep_to_the_documented_memory(case):
     shape, dtype, given, result_bytes = PREDICTIONS[case]
-    parameters = {"n_clusters": 4, "embedding_dim": 4} | given
+    parameters = {"n_clusters": 4} | given
     grown, _ = grown_mib(case.split()[0], shape, dtype, **parameters)
     bound = result_bytes * shape[0] / 2**20
     print(f"{case}: {grown:.0f} MiB, bound {bound:.0f} + {PARTS_MIB}")

@@ -94,7 +94,7 @@ CALLS = {
         10, init="kmeans", pretrain_epochs=1
     ).fit(X),
     "fit of the published": lambda model, X, folder: DEPICTClustering.as_published(
-        3, pretrain_epochs=1, fit_epochs=1, max_iter=1, random_state=0
+        3, fit_epochs=1, max_iter=1, random_state=0
     ).fit(X),
     "fit of a module": lambda model, X, folder: quick(3, network=GOOD).fit(
         X.reshape(len(X), -1)

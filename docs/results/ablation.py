@@ -86,13 +86,13 @@ def reconstruct_all():
 
 
 ABLATIONS = {
-    "kmeans-init": {"init": "kmeans", "pretrain_epochs": 20},
+    "kmeans-init": {"init": "kmeans"},
     "uniform-prior": {"prior": "uniform"},
     "one-graph": {"prepare": take_one_graph, "prior": "uniform"},
     "one-round": {"max_rounds": 1},
     "no-affine": {"changes": {"affine_noise": False}},
     "no-elastic": {"changes": {"elastic_noise": False}},
-    "no-dropout": {"dropout": 0.0},
+    "no-dropout": {"changes": {"dropout": 0.0}},
     "square-root": {"changes": {"target": "square-root"}},
     "no-joint": {"max_iter": 0},
     "no-prior": {

@@ -7,11 +7,10 @@ import torch
 from torch.nn import functional
 
 from skdepict._training import graphs, judge
-from skdepict._training.graphs import uniform
 from skdepict._training.held_out import HeldOut
 from skdepict._training.neighbors import embedded_frequencies, neighbors_of
 from skdepict._training.noise import Noise
-from skdepict._training.number import are_apart
+from skdepict._training.number import are_apart, number_before_fall
 from skdepict._training.objectives import (
     class_means,
     class_sums,
@@ -314,6 +313,7 @@ class Training:
         overlap = bool(self._neighbors) and not are_apart(joined.numbers, number)
         # Neighbours see no farther than to each other; graphs say more.
         if not overlap and self._settings.by_path_integral and self._neighbors:
+            n_clusters = n_clusters or number_before_fall(joined.numbers)
             joined, number = self._joined_by(self._noise, n_clusters)
         progress.joined, progress.n_clusters = joined, number
         return overlap
@@ -362,7 +362,7 @@ class Training:
         labels = progress.joined.labels(settings.members)
         n_groups = int(progress.joined.clusters.max()) + 1
         # Of clusters that overlap, one that is estimated lets the large ones grow.
-        prior = uniform(n_groups) if overlap else None
+        prior = graphs.uniform(n_groups) if overlap else None
         return with_prior(labels, prior, n_groups)
 
     def _start_round(self, start):

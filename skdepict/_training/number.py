@@ -12,13 +12,17 @@ LEAST_ODDS_DISTORTED = 0.3
 # Clusters lie apart where one view of a sample tells this share of the information on
 # which of them another view is in.
 APART = 0.9
+# The logarithm of the odds that two views agree which of the two least distinct
+# clusters they are in falls by so much where one is split that is none.
+FALL = 2.0
 
 
-def number_of_clusters(numbers, of_neighbors=False, least_odds=LEAST_ODDS):
-    """The number of clusters up to which all are distinct.
+def number_of_clusters(numbers, of_neighbors=False):
+    """The number of clusters that joins tell.
 
-    Of classes that overlap, each part is as distinct as the whole. So neighbours bound
-    the number; see `most_modular`.
+    It is the number before a fall, if there is one, else that up to which all clusters
+    are distinct. Of classes that overlap, each part is as distinct as the whole. So
+    neighbours bound the number; see `most_modular`.
 
     Parameters
     ----------
@@ -26,24 +30,47 @@ def number_of_clusters(numbers, of_neighbors=False, least_odds=LEAST_ODDS):
         Of joins of what is confused most; see `Joins`.
     of_neighbors : bool, default=False
         Whether the two views of a sample are it and its neighbour.
-    least_odds : float, default=`LEAST_ODDS`
 
     Returns
     -------
     n_clusters : int
         2 if there is no evidence for more.
     """
-    agreement, least = logit(numbers[:, 1:3]).T
-    distinct = least - agreement >= np.log(least_odds)
-    n_distinct = 1 + max(1, int(np.argmin(np.append(distinct, False))))
-    if not of_neighbors:
-        return n_distinct
-    return min(n_distinct, most_modular(numbers))
+    before_fall = number_before_fall(numbers)
+    if before_fall is not None:
+        return before_fall
+    n_distinct = _n_distinct(numbers, LEAST_ODDS)
+    return min(n_distinct, most_modular(numbers)) if of_neighbors else n_distinct
+
+
+def number_before_fall(numbers):
+    """The number with one more than which two clusters are hardly two.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_numbers, 4)
+        Of joins of what is confused most; see `Joins`.
+
+    Returns
+    -------
+    n_clusters : int or None
+        None if the odds nowhere fall by `FALL` from 1 or more.
+    """
+    least = logit(numbers[:, 2])
+    falls = np.append(np.where(least[:-1] >= 0, least[:-1] - least[1:], 0), 0)
+    steepest = falls.argmax()
+    return int(numbers[steepest, 0]) if falls[steepest] >= FALL else None
 
 
 def number_in_distorted_views(numbers):
     """The number of clusters up to which all are distinct in distorted views."""
-    return number_of_clusters(numbers, least_odds=LEAST_ODDS_DISTORTED)
+    return _n_distinct(numbers, LEAST_ODDS_DISTORTED)
+
+
+def _n_distinct(numbers, least_odds):
+    agreement, least = logit(numbers[:, 1:3]).T
+    distinct = least - agreement >= np.log(least_odds)
+    return 1 + max(1, int(np.argmin(np.append(distinct, False))))
 
 
 def most_modular(numbers):

@@ -71,6 +71,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
         "early_stopping": True,
         "as_published": False,
         "tol": 2e-3,
+        "dropout": 0.1,
     },
     "paper": {
         "target": "square-root",
@@ -79,16 +80,18 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
         "early_stopping": False,
         "as_published": True,
         "tol": 1e-7,
+        "dropout": 0.1,
     },
 }
 ALGORITHMS["program"] = ALGORITHMS["paper"] | {"target": "squared"}
-# How many epochs the phases of `DEPICTClustering.as_published` have at most.
+# How many epochs the phases of `DEPICTClustering.as_published` have at most;
+# "pretrain" has as many as "joint".
 BUDGETS = {
-    "full": {"pretrain_epochs": 4000, "fit_epochs": 4000, "max_iter": 4000},
-    "short": {"pretrain_epochs": 50, "fit_epochs": 20, "max_iter": 50},
+    "full": {"fit_epochs": 4000, "max_iter": 4000},
+    "short": {"fit_epochs": 20, "max_iter": 50},
 }
 # What differs for the small variant; its code has a size of its own.
-SIGMOID_CONV = {"embedding_dim": None, "algorithm": "paper", "learning_rate": 1e-3}
+SIGMOID_CONV = {"algorithm": "paper", "learning_rate": 1e-3}
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,9 @@ class Settings:
         As they were given; see `n_epochs`.
     reference_batch_size : int
         The batch size that the least numbers of steps are given for.
-    target, schedule, average_decay, early_stopping, as_published, tol
+    pretrain_epochs : int
+        As many as "joint" has, where starting labels are found in the embedding.
+    dropout, target, schedule, average_decay, early_stopping, as_published, tol
         See `ALGORITHMS`, and for the last one `judge.has_converged`.
     affine_noise, elastic_noise : bool
         Both parts of `distortion`; apart for studies.
@@ -191,7 +196,13 @@ class Settings:
             "is_table": layout.kind == "table",
             "own_network": not isinstance(parameters["network"], str),
             "average_decay": algorithm["average_decay"] ** growth,
+            "pretrain_epochs": 0,
         }
+        if n_clusters != 1 and is_in_embedding(found["init"]):
+            most = parameters["max_iter"]
+            if most is None:
+                most = epochs_of_joint(n_samples, reference)
+            derived["pretrain_epochs"] = most
         if given["learning_rate"] is None:
             asked = parameters["network"], layout, parameters["algorithm"]
             is_conv = choose_network(*asked) == "conv"
@@ -220,7 +231,7 @@ class Settings:
 
     @property
     def shows_what_lies_apart(self):
-        """Whether graphs may say that clusters of images lie apart."""
+        """Whether graphs may say that there are more clusters of images."""
         return self.by_path_integral and self.distorts
 
     @property
@@ -281,19 +292,19 @@ class Settings:
         if given is not None:
             return given
         if progress.phase == "joint":
-            n_epochs = self._epochs_of_joint()
+            n_epochs = epochs_of_joint(self.n_samples, self.reference_batch_size)
         else:
             n_epochs = self._epochs_of_labels(len(progress.prior))
         share, least = self._share_of_epochs(progress)
         return max(math.ceil(share * n_epochs), min(n_epochs, least))
 
     def _share_of_epochs(self, progress):
+        if progress.apart:
+            return SHARES_OF_APART[progress.phase]
         if not self.distorts:
             return 1.0, 0
         if not progress.final:
             return SHARES_OF_FINE[progress.phase]
-        if progress.apart:
-            return SHARES_OF_APART[progress.phase]
         return SHARES_OF_LATER[progress.phase] if progress.round > 1 else (1.0, 0)
 
     def _epochs_of_labels(self, n_groups):
@@ -301,13 +312,38 @@ class Settings:
         n_batches = math.ceil(self.n_labelled / self.reference_batch_size)
         return max(MIN_FIT_EPOCHS, math.ceil(n_steps / n_batches))
 
-    def _epochs_of_joint(self):
-        n_batches = math.ceil(self.n_samples / self.reference_batch_size)
-        return max(
-            min(MAX_JOINT_EPOCHS, MAX_JOINT_STEPS // n_batches),
-            MIN_JOINT_EPOCHS,
-            math.ceil(MIN_JOINT_STEPS / n_batches),
-        )
+
+def epochs_of_joint(n_samples, reference_batch_size):
+    """How many epochs "joint" has at most, if nobody says."""
+    n_batches = math.ceil(n_samples / reference_batch_size)
+    return max(
+        min(MAX_JOINT_EPOCHS, MAX_JOINT_STEPS // n_batches),
+        MIN_JOINT_EPOCHS,
+        math.ceil(MIN_JOINT_STEPS / n_batches),
+    )
+
+
+def is_in_embedding(init):
+    """Whether a checked `init` finds starting labels in the embedding.
+
+    Such a one is worth as much as the autoencoder is.
+    """
+    if isinstance(init, str):
+        return init != "path-integral"
+    return not isinstance(init, np.ndarray)
+
+
+def default_embedding_dim(n_clusters, algorithm):
+    """Units of the embedding; the paper has as many as clusters.
+
+    Parameters
+    ----------
+    n_clusters : int or None
+    algorithm : {"stabilised", "paper", "program"}
+    """
+    if n_clusters is not None and ALGORITHMS[algorithm]["as_published"]:
+        return n_clusters
+    return max(DEFAULT_EMBEDDING_DIM, n_clusters or 1)
 
 
 def n_fine_groups(n_samples, n_clusters, of_images=False):
@@ -325,7 +361,6 @@ def published(n_clusters, budget, network):
     parameters = {
         "network": network,
         "working_size": None,
-        "embedding_dim": n_clusters,
         "init": PathIntegralClustering(
             n_clusters, metric="euclidean", bandwidth=1.0, min_cluster_fraction=0.0
         ),

@@ -11,6 +11,7 @@ from sklearn.utils import check_array
 from skdepict._path_integral.estimator import PathIntegralClustering
 from skdepict._training.graphs import (
     UNMIXED,
+    UNMIXED_UNDISTORTED,
     even_number,
     is_even,
     least_mixed_labels,
@@ -238,28 +239,31 @@ def starting_labels(settings, rows, embedding, graphs):
         start = with_prior(labels, prior, n_clusters)
         if not start.estimated or not n_fine:
             return start
-        if settings.shows_what_lies_apart:
-            apart = start_apart(merged, n_clusters)
+        if settings.by_path_integral:
+            unmixed = UNMIXED if settings.distorts else UNMIXED_UNDISTORTED
+            apart = start_apart(merged, n_clusters, unmixed)
             if apart is not None:
                 return apart
     return Start(label(n_fine), uniform(n_fine), final=False)
 
 
-def start_apart(graphs, n_clusters):
-    """Clusters of images, where those of some graph lie apart.
+def start_apart(graphs, n_clusters, unmixed=UNMIXED):
+    """Clusters that lie apart by some graph.
 
     Parameters
     ----------
     graphs : dict of float to GroupMerges
     n_clusters : int
         At least 2.
+    unmixed : float
+        The share of the information that a step of the walk then tells.
 
     Returns
     -------
     start : Start or None
     """
     labels, agreement = least_mixed_labels(graphs, n_clusters)
-    if agreement < UNMIXED:
+    if agreement < unmixed:
         return None
     return with_prior(labels, None, n_clusters)._replace(apart=True)
 

@@ -32,12 +32,13 @@ from skdepict.networks._model import ClusteringModel
 from skdepict.persistence._files import parse_json, write_whole
 from skdepict.persistence._identity import OF_THE_MACHINE
 
-VERSION = 7
+VERSION = 8
 # In the file, where the network sees components.
 AXES = "autoencoder.encoder.0.0.axes"
-# Parameters of files before version 3; how a model predicts does not depend on them.
+# Parameters of files before version 8; how a model predicts does not depend on them.
 FORMER = {"target", "schedule", "average_decay", "early_stopping", "tol"}
 FORMER |= {"affine_noise", "elastic_noise"}
+FORMER |= {"embedding_dim", "pretrain_epochs", "dropout"}
 RANGE = ("shift", "low", "high")
 ARRAYS = ("labels_", "embedding_", "cluster_centers_")
 # Files before version 4 have no joins of clusters.
@@ -209,7 +210,7 @@ def _restore_parameters(content, arrays, network):
         for name, value in content["parameters"].items()
         # Of earlier releases: a fit would write where an untrusted file says.
         if name not in OF_THE_MACHINE
-        and not (content["version"] < 3 and name in FORMER)
+        and not (content["version"] < 8 and name in FORMER)
     }
     named = parameters.get("network", "auto")
     if not isinstance(named, (str, type(None))):

@@ -237,7 +237,7 @@ def test_a_damaged_or_foreign_checkpoint_is_refused_and_kept(
         content = b"\x80\x04\x95"
     elif damage == "other fit":
         (tmp_path / "other").mkdir()
-        content = killed(tmp_path / "other", images, dropout=0.2).read_bytes()
+        content = killed(tmp_path / "other", images, max_rounds=2).read_bytes()
     path.write_bytes(content)
     message = "other parameters or other data" if damage == "other fit" else "damaged"
     with pytest.raises(CheckpointError, match=message) as raised:
@@ -254,7 +254,7 @@ def test_other_parameters_and_other_data_are_other_fits(few_digits, tmp_path):
     changed[2] += 1  # One of 300.
     for X, parameters in (
         (changed, {}),
-        (images, {"dropout": 0.2}),
+        (images, {"max_rounds": 2}),
         (images[:200], {}),
         (images, {"random_state": 1}),
         (images, {"init": np.arange(300) % 5}),

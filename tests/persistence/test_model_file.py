@@ -214,7 +214,7 @@ def set_to(*keys, value):
         (set_to("parameters", "no_such", value=1), "damaged"),
         (set_to("parameters", "network", value="no such"), "damaged"),
         (set_to("parameters", "network", value=5), "damaged"),
-        (set_to("parameters", "dropout", value=7), "damaged"),
+        (set_to("parameters", "max_rounds", value=-7), "damaged"),
         (set_to("scale", value=0.0), "damaged"),
         (set_to("values", "history_", value="none"), "damaged"),
         (lambda content, arrays: arrays.update(shift=np.zeros((2, 3))), "damaged"),

@@ -76,7 +76,7 @@ def test_progress_bar_shows_the_phases(blobs, capsys):
 
 
 def test_progress_bar_in_a_grid_search_with_processes(blobs, capsys):
-    search = GridSearchCV(quick(3), {"dropout": [0.0, 0.1]}, cv=2, n_jobs=2)
+    search = GridSearchCV(quick(3), {"n_neighbors": [0, 5]}, cv=2, n_jobs=2)
     search.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(blobs[0])
     assert "DEPICTClustering" in capsys.readouterr().out
 
@@ -123,15 +123,15 @@ class InterruptedKMeans(KMeans):
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"pretrain_epochs": 3}, {"init": InterruptedKMeans()}]
+    ("init", "at"), [("kmeans", "pretrain 1"), (InterruptedKMeans(), "no epoch")]
 )
 def test_an_interrupt_before_there_are_clusters_keeps_the_fit_before(
-    parameters, few_digits
+    init, at, few_digits
 ):
     images, _ = few_digits
     model = quick(10).fit(images)
     labels = model.labels_.copy()
-    model.set_params(**parameters).set_callbacks(Recorder("pretrain 1", interrupt))
+    model.set_params(init=init).set_callbacks(Recorder(at, interrupt))
     with pytest.raises(KeyboardInterrupt):
         model.fit(images)
     np.testing.assert_array_equal(model.predict(images), labels)

@@ -174,7 +174,7 @@ def test_own_modules_and_files_are_trained_without_a_graph(use, few_digits, tmp_
     images, y = few_digits
     made = use(PlayedGraphs)
     own = DenseAutoencoder((64,), embedding_dim=8)
-    quick(10, network=own, embedding_dim=8, init=y).fit(images.reshape(300, 64))
+    quick(10, network=own, init=y).fit(images.reshape(300, 64))
     np.save(tmp_path / "X.npy", images)
     quick(10, init=y).fit(tmp_path / "X.npy")
     assert made == []

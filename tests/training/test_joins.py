@@ -16,7 +16,11 @@ from skdepict._training.joins import (
     join_groups,
     refine,
 )
-from skdepict._training.number import number_of_clusters
+from skdepict._training.number import (
+    number_before_fall,
+    number_in_distorted_views,
+    number_of_clusters,
+)
 
 
 def random_joint(seed, n_groups):
@@ -308,11 +312,36 @@ def test_clusters_are_distinct_up_to_where_the_odds_fall():
     distinct, one = (0.8, bound + 1e-6), (0.8, bound - 1e-6)
     assert number_of(distinct, distinct, distinct, one, one) == 4
     assert number_of(distinct, distinct) == 3
-    less = [(n, *one, 0.5) for n in (2, 3)]
-    assert number_of_clusters(np.array(less), least_odds=0.36) == 3
+    less = [(n, 0.8, 0.31 * 4 / (1 + 0.31 * 4), 0.5) for n in (2, 3)]
+    assert number_of_clusters(np.array(less)) == 2
+    assert number_in_distorted_views(np.array(less)) == 3
     # What comes later is no reason to split.
     assert number_of(distinct, one, distinct) == 2
     assert number_of(one, one) == 2
+
+
+@pytest.mark.parametrize(
+    ("odds", "expected"),
+    [
+        ([99, 60, 40, 1, 0.5], 4),
+        # Of two falls the larger one counts, and none from odds below 1.
+        ([99, 10, 5, 0.1, 0.05], 4),
+        ([99, 5, 4, 0.9, 0.001], 2),
+        # By a factor of 7.38 and of 7.40.
+        ([99, 73.8, 10], None),
+        ([99, 74.0, 10], 3),
+        ([0.9, 0.01], None),
+        ([50], None),
+    ],
+)
+def test_the_number_is_seen_where_the_odds_of_the_least_distinct_fall(odds, expected):
+    least = np.array(odds) / (1 + np.array(odds))
+    numbers = np.arange(len(odds)) + 2.0
+    # Neither how much views agree in all nor modularity counts then.
+    of_joins = np.column_stack([numbers, np.full(len(odds), 0.999), least, -numbers])
+    assert number_before_fall(of_joins) == expected
+    of_neighbors = number_of_clusters(of_joins, of_neighbors=True)
+    assert of_neighbors == (expected or 2)
 
 
 @pytest.mark.parametrize("seed", range(5))

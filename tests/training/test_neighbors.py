@@ -8,7 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 
 from skdepict import DEPICTClustering, load
-from skdepict._training import loop, neighbors
+from skdepict._training import graphs, neighbors, start
 from skdepict._training.neighbors import (
     Neighbors,
     component_axes,
@@ -158,13 +158,15 @@ def test_graphs_join_clusters_that_lie_apart_and_no_others(
     sizes = [200, 70, 40]
     y = np.repeat(np.arange(3), sizes)
     X = np.eye(3)[y] + spread * rng.normal(size=(len(y), 3))
+    # Otherwise labels of a graph would be kept.
+    monkeypatch.setattr(start, "UNMIXED_UNDISTORTED", 2.0)
     asked = []
 
-    def proposals(graphs, groups, n_groups, n_clusters):
+    def proposals(_, groups, n_groups, n_clusters):
         asked.append(n_clusters)
         return [np.arange(n_groups) % n_clusters]
 
-    monkeypatch.setattr(loop, "partitions_by_graphs", proposals)
+    monkeypatch.setattr(graphs, "partitions_by_graphs", proposals)
     model = quick(3, prior=None, fit_epochs=40).fit(X)
     assert (asked == [3]) == is_asked
     # Where they overlap, no cluster is to grow at the cost of others.

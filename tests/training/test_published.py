@@ -1,10 +1,13 @@
 """The paper's configuration, against the authors' program and against slow twins."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.mixture import GaussianMixture
 
 from skdepict import DEPICTClustering, PathIntegralClustering
 from skdepict._data.samples import Samples
@@ -15,7 +18,7 @@ from skdepict.metrics import clustering_accuracy
 from skdepict.networks import PublishedConvAutoencoder
 from skdepict.networks._base import no_corruption
 from skdepict.networks._losses import reconstruction_loss
-from tests.conftest import load_real, settings_of
+from tests.conftest import load_real, settings_of, tuned
 
 
 def test_parameters_are_those_of_the_authors():
@@ -26,11 +29,9 @@ def test_parameters_are_those_of_the_authors():
     changed = {
         "working_size": None,
         "n_neighbors": 0,
-        "embedding_dim": 10,
         "algorithm": "program",
         "max_rounds": 1,
         "prior": "uniform",
-        "pretrain_epochs": 4000,
         "fit_epochs": 4000,
         "max_iter": 4000,
         "distortion": False,
@@ -40,24 +41,48 @@ def test_parameters_are_those_of_the_authors():
     }
     default = DEPICTClustering(10, random_state=0)
     assert model.get_params(deep=False) == default.get_params() | changed
-    assert DEPICTClustering.as_published(3, dropout=0.2).dropout == 0.2
+    assert DEPICTClustering.as_published(3, max_rounds=2).max_rounds == 2
     short = DEPICTClustering.as_published(3, budget="short")
-    epochs = short.pretrain_epochs, short.fit_epochs, short.max_iter
-    assert epochs == (50, 20, 50)
+    assert (short.fit_epochs, short.max_iter) == (20, 50)
+
+
+@pytest.mark.parametrize(("max_iter", "expected"), [(7, 7), (None, 68)])
+def test_an_autoencoder_is_trained_alone_where_labels_are_found_in_its_embedding(
+    max_iter, expected
+):
+    def n_epochs(init, n_clusters=10):
+        given = {"max_iter": max_iter, "batch_size": 16, "init": init}
+        settings = settings_of(300, n_clusters, **given)
+        return settings.n_epochs(SimpleNamespace(phase="pretrain"))
+
+    assert n_epochs("kmeans") == n_epochs(GaussianMixture()) == expected
+    assert n_epochs("path-integral") == 0
+    assert n_epochs(np.arange(300) % 10) == n_epochs(np.zeros((10, 64))) == 0
+    # One cluster holds all samples, whatever the embedding is.
+    assert n_epochs("kmeans", 1) == 0
+
+
+@pytest.mark.filterwarnings("ignore:Clusters")
+def test_the_embedding_has_as_many_units_as_clusters(few_digits):
+    images, _ = few_digits
+    brief = {"fit_epochs": 1, "max_iter": 1, "random_state": 0}
+    for network in ("auto", "dense"):
+        model = DEPICTClustering.as_published(9, network=network, **brief).fit(images)
+        assert model.embedding_.shape == (300, 9)
+    assert DEPICTClustering(9, **brief).fit(images).embedding_.shape == (300, 64)
+    assert DEPICTClustering(70, **brief).fit(images).embedding_.shape == (300, 70)
 
 
 def test_small_variant_has_its_own_code_rate_and_q():
     model = DEPICTClustering.as_published(10, network="sigmoid_conv")
     changed = {
         "network": "sigmoid_conv",
-        "embedding_dim": None,
         "algorithm": "paper",
         "learning_rate": 1e-3,
         "init": model.init,
     }
     published = DEPICTClustering.as_published(10).get_params(deep=False)
     assert model.get_params(deep=False) == published | changed
-    assert DEPICTClustering.as_published(10, network="dense").embedding_dim == 10
 
 
 def test_published_configuration_needs_a_number():
@@ -78,8 +103,8 @@ def test_phases_end_by_what_held_out_samples_say(monkeypatch, few_digits):
     # With these, and at 1e-4, 300 digits would take thousands of epochs.
     patience = {"pretrain": 3, "initialise": 2}
     monkeypatch.setattr(held_out, "PATIENCE", patience)
-    model = DEPICTClustering.as_published(10, random_state=0)
-    model.set_params(pretrain_epochs=400, max_iter=3, learning_rate=5e-3)
+    model = tuned(pretrain_epochs=400).as_published(10, random_state=0)
+    model.set_params(max_iter=3, learning_rate=5e-3)
     model.fit(few_digits[0])
     history = model.history_
     for phase, n_epochs in patience.items():
@@ -106,8 +131,9 @@ def test_best_weights_are_restored(monkeypatch, few_digits):
         return made[0]
 
     monkeypatch.setattr(loop, "HeldOut", made_held_out)
-    model = DEPICTClustering.as_published(10, init=y, random_state=0, device="cpu")
-    model.set_params(fit_epochs=0, max_iter=0, pretrain_epochs=20, learning_rate=2e-2)
+    kind = tuned(pretrain_epochs=20)
+    model = kind.as_published(10, init=y, random_state=0, device="cpu")
+    model.set_params(fit_epochs=0, max_iter=0, learning_rate=2e-2)
     model.fit(images)
     values = [record["held_out"] for record in model.history_]
     assert min(values) < values[-1]

@@ -283,7 +283,7 @@ def test_small_clusters_lie_apart_though_they_have_few_neighbors():
     assert agreement > 0.999
 
 
-def test_images_that_lie_apart_are_started_from_as_they_are():
+def test_clusters_that_lie_apart_are_started_from_as_they_are():
     # Of unequal size, in as many dimensions as pixels, far from each other.
     sizes = [100, 40, 25, 15, 12]
     X, y = blobs_of(sizes)
@@ -296,13 +296,28 @@ def test_images_that_lie_apart_are_started_from_as_they_are():
     assert score(frequencies, len(X))[0] < 0.5
     parameters = DEPICTClustering(len(sizes)).get_params()
     found = {"prior": None, "init": "path-integral", "seed": 0}
-    for shape, final in (((1, 4, 5), True), ((20,), False)):
-        # Of tables the graphs join fine groups later.
-        layout = Layout("image" if len(shape) == 3 else "table", shape)
+    for layout in (Layout("image", (1, 4, 5)), Layout("table", (20,))):
         of_fit = Settings.of(parameters, layout, len(X), len(sizes), None, **found)
         start = starting_labels(of_fit, lambda: X, None, lambda: graphs)
-        assert start.final is start.estimated is start.apart is final
-        assert not final or adjusted_rand_score(y, start.labels) == 1
+        assert start.final is start.estimated is start.apart is True
+        assert adjusted_rand_score(y, start.labels) == 1
+
+
+@pytest.mark.parametrize(("share", "apart"), [(0.94, "none"), (0.97, "image"), (1, "")])
+def test_rows_have_to_lie_farther_apart_than_images(share, apart, monkeypatch):
+    labels = np.repeat([0, 1], [150, 50])
+    least_mixed = labels, share
+    monkeypatch.setattr(
+        "skdepict._training.start.least_mixed_labels", lambda *_: least_mixed
+    )
+    parameters = DEPICTClustering(2).get_params()
+    found = {"prior": None, "init": "path-integral", "seed": 0}
+    graphs = merged_graphs(blobs_of([150, 50])[0], torch.device("cpu"))
+    for layout in (Layout("image", (1, 4, 5)), Layout("table", (20,))):
+        of_fit = Settings.of(parameters, layout, 200, 2, None, **found)
+        begun = starting_labels(of_fit, lambda: None, None, lambda: graphs)
+        assert begun.apart == (share == 1 or layout.kind == apart)
+        assert begun.final == begun.apart
 
 
 def test_more_clusters_may_lie_apart_than_neighbors_tell():
