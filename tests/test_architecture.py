@@ -12,6 +12,7 @@ import skdepict
 ROOT = Path(skdepict.__file__).parent
 MAX_LINES_OF_FILE = 450
 MAX_LINES_OF_FUNCTION = 50
+MAX_PARAMETERS = 20
 
 # What each room may import, beside itself and what everybody may.
 ROOMS = {
@@ -169,6 +170,13 @@ def test_a_file_fits_in_a_head():
     )
     lengths["_depict"] = len(lines_of(estimator, "_depict"))
     assert {m: n for m, n in lengths.items() if n > MAX_LINES_OF_FILE} == {}
+
+
+def test_parameters_can_be_kept_in_mind():
+    for name in skdepict.__all__:
+        estimator = getattr(skdepict, name)
+        if hasattr(estimator, "get_params"):
+            assert len(estimator().get_params()) <= MAX_PARAMETERS, name
 
 
 def test_a_function_fits_on_a_page():
