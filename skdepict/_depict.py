@@ -93,9 +93,10 @@ class DEPICTClustering(
     are to be found in its embedding), "initialise" (starting labels are found and the
     network learns them) and "joint" (target distribution and network improve each
     other). The last two are repeated. If the starting labels are about equally large,
-    that is done where the embedding shows better ones. Otherwise there are groups that
-    are finer than clusters at first, which are joined where the network confuses them,
-    so that clusters may be of any size.
+    that is done where the embedding shows better ones. If they lie apart, the network
+    learns them as they are. Otherwise there are groups that are finer than clusters at
+    first, which are joined where the network confuses them, so that clusters may be of
+    any size.
 
     Few users set more than `n_clusters`. Of the other parameters, `image_shape` to
     `network` describe the model, `init` to `n_init` where training starts, `algorithm`
@@ -128,8 +129,8 @@ class DEPICTClustering(
     network : {"auto", "conv", "published_conv", "dense", "sequence", \
             "sigmoid_conv"} or Module, default="auto"
         The autoencoder. "auto" takes "dense" for tables, and for images "conv", or
-        "published_conv" if `algorithm` is not "stabilised". Its embedding has 64 units,
-        or `n_clusters` if that is more.
+        "published_conv" if `algorithm` is not "stabilised". By default the embedding
+        has 64 units, or `n_clusters` if that is more.
 
         - "conv": strided convolutions, for images of at least 8x8 pixels.
         - "published_conv": those of the paper [1]_, which take longer.
@@ -146,11 +147,13 @@ class DEPICTClustering(
         Where the starting labels come from.
 
         - "path-integral": agglomerative clustering of the data by path integrals
-          [2]_, see :class:`PathIntegralClustering`, on four graphs of which the one
-          whose cluster sizes are nearest to the prior is taken, or for fine groups on
-          one.
+          [2]_, see :class:`PathIntegralClustering`, on four graphs, of which the one
+          whose cluster sizes are nearest to the prior is taken, or whose clusters lie
+          apart, or for fine groups one.
         - "kmeans": k-means on the embedding of an autoencoder that is trained alone
-          at first, for as many epochs as the joint phase has at most.
+          at first: for as many epochs as the joint phase has by default, or as the
+          larger of `fit_epochs` and `max_iter` if both are given. A module of your own
+          goes on from its weights; to use these as they are, pass labels.
         - a scikit-learn clusterer, which is cloned and fitted to this embedding. Its
           `n_clusters` (or `n_components`) is set to ours, and its `random_state` if it
           is None.
@@ -186,7 +189,7 @@ class DEPICTClustering(
           joint phase, and a way back to its best epoch, where the cluster sizes drift
           away from a prior that is not estimated.
         - "paper": none of this, Q of equation 6 [1]_, and as many units in the
-          embedding as clusters.
+          embedding as clusters, if their number is told.
         - "program": as "paper", with the sharper form of Q, which the program of the
           paper's authors uses.
 
@@ -207,16 +210,17 @@ class DEPICTClustering(
     fit_epochs : int, default=None
         Epochs of learning the starting labels, in each round. By default 12, and more
         on small data, for at least 800 steps of gradient descent and 25 to a cluster
-        (half as many in batches twice as large, see `batch_size`). Of images, half as
-        many, but at least 40, for groups that are yet to be joined, twice as many for
-        clusters that were not found to be even but lie apart, and a quarter, but at
+        (half as many in batches twice as large, see `batch_size`). Twice as many for
+        clusters that were not found to be even but lie apart. Of images, half as many,
+        but at least 40, for groups that are yet to be joined, and a quarter, but at
         least 12, in other rounds after the first.
 
     max_iter : int, default=None
         Most epochs of the joint phase, in each round. By default 20; more on small
         data, for at least 1280 steps (see `batch_size`), and fewer on large data, for
-        at most 12,000 steps, but no fewer than 4. Of images, half as many, but at least
-        20, in the rounds after the first, and none for such clusters that lie apart.
+        at most 12,000 steps, but no fewer than 4. None for clusters that were not found
+        to be even but lie apart. Of images, half as many, but at least 20, in the
+        rounds after the first.
         The phase ends before, has converged, when fewer than 0.2 % of the samples would
         change cluster if they went on as in the last epoch, after the first quarter;
         with ``algorithm="paper"`` or "program", when the mean squared change of Q from
@@ -310,9 +314,11 @@ class DEPICTClustering(
         samples; each for what is left when the groups that are confused most are
         joined. n_clusters="auto" takes the number of the highest modularity for images
         with `distortion`, or more where clusters of graphs lie apart. For others it is
-        the number up to which the odds of the least agreement are at least 0.37 of
-        those of the agreement, but where views are neighbours no more than that of the
-        highest modularity.
+        the number before the odds of the least agreement fall from 1 or more to less by
+        a factor of e, of views that are neighbours if there are such; or else the
+        number up to which these odds are at least 0.37 of those of the agreement, but
+        where views are neighbours no more than that of the highest modularity, or where
+        clusters lie apart no less than graphs tell.
 
     cluster_centers_ : ndarray of shape (n_clusters, embedding_dim)
         The mean embedding of each cluster; NaN for a cluster that has no samples.
@@ -901,8 +907,8 @@ class DEPICTClustering(
         -------
         X_original : ndarray of shape (n_samples, ...)
             Samples in the units and the shape that `fit` saw. With
-            ``reconstruction_weight=0`` the decoder has learned nothing, unless `init`
-            is in the embedding, and they are noise.
+            ``reconstruction_weight=0`` and starting labels that were not looked for in
+            the embedding the decoder has learned nothing, and they are noise.
         """
         check_is_fitted(self)
         embedding = check_array(X, dtype=[np.float64, np.float32], input_name="X")

@@ -241,7 +241,8 @@ def joined_groups(
     nearby : callable or None
         Returns J of samples and what is near them, to be called in the first process.
     at_least : callable or None
-        Returns how many clusters the joins are to tell at least, likewise.
+        Returns how many clusters the joins are to tell at least; likewise, if nobody
+        has told the number.
 
     Returns
     -------

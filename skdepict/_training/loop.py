@@ -342,7 +342,7 @@ class Training:
         return graphs.partitions_by_graphs(self._graphs(), groups, n_groups, n_clusters)
 
     def _number_apart(self):
-        return graphs.number_apart(self._graphs())
+        return graphs.number_apart(self._graphs(), of_images=False)
 
     def _joined_start(self):
         overlap, settings, progress = self._join_groups(), self._settings, self.progress

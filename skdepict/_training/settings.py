@@ -53,6 +53,8 @@ MIN_BATCH_SIZE = 32
 # of the decay (Busbridge et al. 2023).
 N_REFERENCE_BATCHES = 16
 DEFAULT_EMBEDDING_DIM = 64
+# The share of the inputs and of the hidden units that the noisy pathway drops.
+DROPOUT = 0.1
 LEARNING_RATE = 4e-3
 # Weights of smaller kernels are drawn larger, and Adam's steps are as long for all.
 LEARNING_RATE_OF_CONV = 6e-3
@@ -71,7 +73,6 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
         "early_stopping": True,
         "as_published": False,
         "tol": 2e-3,
-        "dropout": 0.1,
     },
     "paper": {
         "target": "square-root",
@@ -80,12 +81,11 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
         "early_stopping": False,
         "as_published": True,
         "tol": 1e-7,
-        "dropout": 0.1,
     },
 }
 ALGORITHMS["program"] = ALGORITHMS["paper"] | {"target": "squared"}
-# How many epochs the phases of `DEPICTClustering.as_published` have at most;
-# "pretrain" has as many as "joint".
+# How many epochs the phases of `DEPICTClustering.as_published` have at most; "pretrain"
+# has as many as the longer of the others.
 BUDGETS = {
     "full": {"fit_epochs": 4000, "max_iter": 4000},
     "short": {"fit_epochs": 20, "max_iter": 50},
@@ -116,8 +116,9 @@ class Settings:
     reference_batch_size : int
         The batch size that the least numbers of steps are given for.
     pretrain_epochs : int
-        As many as "joint" has, where starting labels are found in the embedding.
-    dropout, target, schedule, average_decay, early_stopping, as_published, tol
+        As many as the longer of the other phases has, where starting labels are found
+        in the embedding; 0 elsewhere.
+    target, schedule, average_decay, early_stopping, as_published, tol
         See `ALGORITHMS`, and for the last one `judge.has_converged`.
     affine_noise, elastic_noise : bool
         Both parts of `distortion`; apart for studies.
@@ -197,12 +198,14 @@ class Settings:
             "own_network": not isinstance(parameters["network"], str),
             "average_decay": algorithm["average_decay"] ** growth,
             "pretrain_epochs": 0,
+            "dropout": DROPOUT,
         }
         if n_clusters != 1 and is_in_embedding(found["init"]):
-            most = parameters["max_iter"]
-            if most is None:
-                most = epochs_of_joint(n_samples, reference)
-            derived["pretrain_epochs"] = most
+            epochs = parameters["fit_epochs"], parameters["max_iter"]
+            is_given = None not in epochs
+            derived["pretrain_epochs"] = (
+                max(epochs) if is_given else epochs_of_joint(n_samples, reference)
+            )
         if given["learning_rate"] is None:
             asked = parameters["network"], layout, parameters["algorithm"]
             is_conv = choose_network(*asked) == "conv"
@@ -326,7 +329,7 @@ def epochs_of_joint(n_samples, reference_batch_size):
 def is_in_embedding(init):
     """Whether a checked `init` finds starting labels in the embedding.
 
-    Such a one is worth as much as the autoencoder is.
+    It needs an autoencoder that has learned something.
     """
     if isinstance(init, str):
         return init != "path-integral"

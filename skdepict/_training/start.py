@@ -11,7 +11,7 @@ from sklearn.utils import check_array
 from skdepict._path_integral.estimator import PathIntegralClustering
 from skdepict._training.graphs import (
     UNMIXED,
-    UNMIXED_UNDISTORTED,
+    UNMIXED_ROWS,
     even_number,
     is_even,
     least_mixed_labels,
@@ -164,7 +164,7 @@ class Start(NamedTuple):
     final : bool
         Whether the groups are the clusters, and not yet to be joined.
     apart : bool
-        Whether these are clusters of images that lie apart.
+        Whether these are clusters that lie apart.
     """
 
     labels: np.ndarray
@@ -195,8 +195,8 @@ def starting_labels(settings, rows, embedding, graphs):
     -------
     start : Start
         Clusters, in the order of the prior unless labels or centres were given. Or
-        where the prior is not known, the sizes are not even, and clusters of images
-        not apart, fine groups, if there may be any.
+        where the prior is not known, the sizes are not even, and clusters not apart,
+        fine groups, if there may be any.
 
     Raises
     ------
@@ -240,14 +240,13 @@ def starting_labels(settings, rows, embedding, graphs):
         if not start.estimated or not n_fine:
             return start
         if settings.by_path_integral:
-            unmixed = UNMIXED if settings.distorts else UNMIXED_UNDISTORTED
-            apart = start_apart(merged, n_clusters, unmixed)
+            apart = start_apart(merged, n_clusters, settings.distorts)
             if apart is not None:
                 return apart
     return Start(label(n_fine), uniform(n_fine), final=False)
 
 
-def start_apart(graphs, n_clusters, unmixed=UNMIXED):
+def start_apart(graphs, n_clusters, of_images=True):
     """Clusters that lie apart by some graph.
 
     Parameters
@@ -255,15 +254,15 @@ def start_apart(graphs, n_clusters, unmixed=UNMIXED):
     graphs : dict of float to GroupMerges
     n_clusters : int
         At least 2.
-    unmixed : float
-        The share of the information that a step of the walk then tells.
+    of_images : bool, default=True
+        Whether the samples are images that can be distorted.
 
     Returns
     -------
     start : Start or None
     """
-    labels, agreement = least_mixed_labels(graphs, n_clusters)
-    if agreement < unmixed:
+    labels, agreement = least_mixed_labels(graphs, n_clusters, of_images)
+    if agreement < (UNMIXED if of_images else UNMIXED_ROWS):
         return None
     return with_prior(labels, None, n_clusters)._replace(apart=True)
 

@@ -323,14 +323,15 @@ def test_clusters_are_distinct_up_to_where_the_odds_fall():
 @pytest.mark.parametrize(
     ("odds", "expected"),
     [
-        ([99, 60, 40, 1, 0.5], 4),
-        # Of two falls the larger one counts, and none from odds below 1.
-        ([99, 10, 5, 0.1, 0.05], 4),
-        ([99, 5, 4, 0.9, 0.001], 2),
-        # By a factor of 7.38 and of 7.40.
-        ([99, 73.8, 10], None),
-        ([99, 74.0, 10], 3),
+        ([99, 60, 40, 0.9, 0.5], 4),
+        # However far some lie from the others, both are distinct before and after.
+        ([1e6, 1e4, 20, 1.5, 0.2], 5),
+        ([1e6, 20, 15], None),
+        # Nor is there a fall where they were one already.
         ([0.9, 0.01], None),
+        # By a factor of 2.71 and of 2.73.
+        ([99, 1.355, 0.5], None),
+        ([99, 1.365, 0.5], 3),
         ([50], None),
     ],
 )

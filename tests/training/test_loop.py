@@ -9,8 +9,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_iris, make_blobs, make_circles, make_moons
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_iris,
+    make_blobs,
+    make_circles,
+    make_moons,
+)
 from sklearn.metrics import adjusted_rand_score
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -18,6 +25,7 @@ from skdepict import DEPICTClustering, PathIntegralClustering
 from skdepict._training import judge, loop
 from skdepict._training.adam import Adam
 from skdepict._training.average import WeightAverage
+from skdepict._training.number import number_before_fall
 from skdepict.metrics import clustering_accuracy
 from skdepict.networks import _device
 from tests.conftest import images_apart, load_real, quick, settings_of
@@ -172,6 +180,15 @@ def test_kinds_of_rows_that_lie_apart_are_counted(n_kinds, seed):
     kinds = np.random.default_rng(seed).normal(size=(n_kinds, 6)) * 9
     model = DEPICTClustering("auto", random_state=seed).fit(kinds.repeat(50, axis=0))
     assert np.array_equal(np.bincount(model.labels_), np.full(n_kinds, 50))
+
+
+def test_the_number_of_rows_is_where_the_least_distinct_become_one():
+    """Two kinds of tissue; each part of either is distinct, too, but less."""
+    X = StandardScaler().fit_transform(load_breast_cancer().data)
+    model = DEPICTClustering("auto", random_state=0).fit(X)
+    assert model.n_clusters_ == 2
+    evidence = model.number_evidence_
+    assert number_before_fall(np.column_stack(list(evidence.values()))) == 2
 
 
 @pytest.mark.parametrize("sizes", [[60, 30, 10], [250, 100, 50]])

@@ -159,7 +159,7 @@ def test_graphs_join_clusters_that_lie_apart_and_no_others(
     y = np.repeat(np.arange(3), sizes)
     X = np.eye(3)[y] + spread * rng.normal(size=(len(y), 3))
     # Otherwise labels of a graph would be kept.
-    monkeypatch.setattr(start, "UNMIXED_UNDISTORTED", 2.0)
+    monkeypatch.setattr(start, "UNMIXED_ROWS", 2.0)
     asked = []
 
     def proposals(_, groups, n_groups, n_clusters):

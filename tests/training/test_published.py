@@ -46,13 +46,16 @@ def test_parameters_are_those_of_the_authors():
     assert (short.fit_epochs, short.max_iter) == (20, 50)
 
 
-@pytest.mark.parametrize(("max_iter", "expected"), [(7, 7), (None, 68)])
+@pytest.mark.parametrize(
+    ("fit_epochs", "max_iter", "expected"),
+    [(5, 7, 7), (9, 7, 9), (None, None, 68), (5, None, 68), (None, 0, 68)],
+)
 def test_an_autoencoder_is_trained_alone_where_labels_are_found_in_its_embedding(
-    max_iter, expected
+    fit_epochs, max_iter, expected
 ):
     def n_epochs(init, n_clusters=10):
-        given = {"max_iter": max_iter, "batch_size": 16, "init": init}
-        settings = settings_of(300, n_clusters, **given)
+        given = {"fit_epochs": fit_epochs, "max_iter": max_iter, "init": init}
+        settings = settings_of(300, n_clusters, batch_size=16, **given)
         return settings.n_epochs(SimpleNamespace(phase="pretrain"))
 
     assert n_epochs("kmeans") == n_epochs(GaussianMixture()) == expected

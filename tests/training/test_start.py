@@ -19,6 +19,7 @@ from skdepict._path_integral.tree import children_of_edges
 from skdepict._training.device_neighbors import device_neighbors
 from skdepict._training.graphs import (
     UNMIXED,
+    UNMIXED_ROWS,
     even_number,
     is_even,
     least_mixed_labels,
@@ -34,6 +35,7 @@ from skdepict._training.objectives import size_divergence, sizes_of
 from skdepict._training.settings import Settings
 from skdepict._training.start import (
     order_by_prior,
+    start_apart,
     start_of_more_apart,
     starting_labels,
     with_prior,
@@ -303,21 +305,43 @@ def test_clusters_that_lie_apart_are_started_from_as_they_are():
         assert adjusted_rand_score(y, start.labels) == 1
 
 
-@pytest.mark.parametrize(("share", "apart"), [(0.94, "none"), (0.97, "image"), (1, "")])
-def test_rows_have_to_lie_farther_apart_than_images(share, apart, monkeypatch):
+@pytest.mark.parametrize(
+    ("share", "of_images", "is_apart"),
+    [
+        *((0.949, True, False), (0.951, True, True)),
+        *((0.951, False, False), (0.994, False, False), (0.996, False, True)),
+    ],
+)
+def test_rows_have_to_lie_farther_apart_than_images(
+    share, of_images, is_apart, monkeypatch
+):
     labels = np.repeat([0, 1], [150, 50])
-    least_mixed = labels, share
     monkeypatch.setattr(
-        "skdepict._training.start.least_mixed_labels", lambda *_: least_mixed
+        "skdepict._training.start.least_mixed_labels", lambda *_: (labels, share)
     )
-    parameters = DEPICTClustering(2).get_params()
-    found = {"prior": None, "init": "path-integral", "seed": 0}
-    graphs = merged_graphs(blobs_of([150, 50])[0], torch.device("cpu"))
-    for layout in (Layout("image", (1, 4, 5)), Layout("table", (20,))):
-        of_fit = Settings.of(parameters, layout, 200, 2, None, **found)
-        begun = starting_labels(of_fit, lambda: None, None, lambda: graphs)
-        assert begun.apart == (share == 1 or layout.kind == apart)
-        assert begun.final == begun.apart
+    assert (start_apart({}, 2, of_images) is not None) == is_apart
+
+
+@pytest.mark.parametrize(("levels", "kept"), [(2, 0.9), (4, 0.95)])
+def test_rows_of_few_values_do_not_lie_apart_for_their_copies(levels, kept):
+    """A walk that stays at copies says nothing of what is beside them."""
+    rng = np.random.default_rng(0)
+    kinds, y = rng.integers(0, levels, (2, 9)), rng.integers(0, 2, 600)
+    drawn = rng.integers(0, levels, (600, 9))
+    rows = np.where(rng.random((600, 9)) < kept, kinds[y], drawn)
+    X = np.eye(levels)[rows].reshape(600, -1)
+    graphs = merged_graphs(X, torch.device("cpu"))
+    by_copies = {0.6: graphs[0.6], 1.0: graphs[1.0]}
+    assert least_mixed_labels(by_copies, 2)[1] > UNMIXED_ROWS
+    assert least_mixed_labels(by_copies, 2, of_images=False)[1] < 0.2
+    assert number_apart(graphs) > 10
+    assert number_apart(graphs, of_images=False) in (0, 2)
+
+
+def test_kinds_of_equal_rows_lie_apart():
+    X = np.random.default_rng(0).normal(size=(6, 5)).repeat(30, axis=0)
+    graphs = merged_graphs(X, torch.device("cpu"))
+    assert number_apart(graphs, of_images=False) == 6
 
 
 def test_more_clusters_may_lie_apart_than_neighbors_tell():
