@@ -313,7 +313,8 @@ class Training:
         overlap = bool(self._neighbors) and not are_apart(joined.numbers, number)
         # Neighbours see no farther than to each other; graphs say more.
         if not overlap and self._settings.by_path_integral and self._neighbors:
-            n_clusters = n_clusters or number_before_fall(joined.numbers)
+            if n_clusters is None and (fall := number_before_fall(joined.numbers)):
+                n_clusters = max(fall, self._processes.from_first(self._number_apart))
             joined, number = self._joined_by(self._noise, n_clusters)
         progress.joined, progress.n_clusters = joined, number
         return overlap
@@ -359,11 +360,10 @@ class Training:
             if start is not None:
                 progress.joined = None
                 return start
-        labels = progress.joined.labels(settings.members)
         n_groups = int(progress.joined.clusters.max()) + 1
         # Of clusters that overlap, one that is estimated lets the large ones grow.
         prior = graphs.uniform(n_groups) if overlap else None
-        return with_prior(labels, prior, n_groups)
+        return with_prior(progress.joined.labels(settings.members), prior, n_groups)
 
     def _start_round(self, start):
         """The softmax layer starts at the means of the labels."""

@@ -322,13 +322,13 @@ def test_rows_have_to_lie_farther_apart_than_images(
     assert (start_apart({}, 2, of_images) is not None) == is_apart
 
 
-@pytest.mark.parametrize(("levels", "kept"), [(2, 0.9), (4, 0.95)])
-def test_rows_of_few_values_do_not_lie_apart_for_their_copies(levels, kept):
+@pytest.mark.parametrize("levels", [2, 4])
+def test_rows_of_few_values_do_not_lie_apart_for_their_copies(levels):
     """A walk that stays at copies says nothing of what is beside them."""
     rng = np.random.default_rng(0)
     kinds, y = rng.integers(0, levels, (2, 9)), rng.integers(0, 2, 600)
     drawn = rng.integers(0, levels, (600, 9))
-    rows = np.where(rng.random((600, 9)) < kept, kinds[y], drawn)
+    rows = np.where(rng.random((600, 9)) < 0.95, kinds[y], drawn)
     X = np.eye(levels)[rows].reshape(600, -1)
     graphs = merged_graphs(X, torch.device("cpu"))
     by_copies = {0.6: graphs[0.6], 1.0: graphs[1.0]}
