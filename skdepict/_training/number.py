@@ -14,8 +14,8 @@ LEAST_ODDS_DISTORTED = 0.3
 APART = 0.9
 # The logarithm of the odds that two views agree which of the two least distinct
 # clusters they are in falls by so much, from 0 or more to less, where a part is taken
-# for a cluster. On 54 sets and 15 draws of real ones the largest fall at another number
-# was 0.8 (docs/method.rst).
+# for a cluster. On 54 sets and 15 of real rows the largest fall farther than one from
+# the number of classes was 0.8 (docs/method.rst).
 FALL = 1.0
 
 
