@@ -107,8 +107,8 @@ class DEPICTClustering(
     n_clusters : int or "auto", default=8
         The number of clusters. "auto" finds it: the number at which clusters of equal
         size show, or else the one that joins of finer groups tell, or graphs, where
-        clusters lie apart. Of fewer than 30 samples (300 of series, of
-        images without `distortion` and of tables without neighbours) it is what
+        clusters lie apart. Of fewer than 30 samples (300 of series, of images without
+        `distortion` and of tables without neighbours) it is what
         :class:`PathIntegralClustering` finds with ``n_clusters=None``. Of more there
         are at most a tenth as many clusters, unless they are even or lie apart. Labels
         or centres in `init` tell it themselves.
@@ -315,8 +315,8 @@ class DEPICTClustering(
         joined. n_clusters="auto" takes the number of the highest modularity for images
         with `distortion`, or more where clusters of graphs lie apart. For others it is
         the number before the odds of the least agreement fall from 1 or more to less by
-        a factor of e, of views that are neighbours if there are such; or else the
-        number up to which these odds are at least 0.37 of those of the agreement, but
+        a factor of e, of views that are neighbours if there are such, though where
+        clusters lie apart these values are of views by dropout; or else the number up to which these odds are at least 0.37 of those of the agreement, but
         where views are neighbours no more than that of the highest modularity, or where
         clusters lie apart no less than graphs tell.
 
