@@ -316,7 +316,8 @@ class DEPICTClustering(
         with `distortion`, or more where clusters of graphs lie apart. For others it is
         the number before the odds of the least agreement fall from 1 or more to less by
         a factor of e, of views that are neighbours if there are such, though where
-        clusters lie apart these values are of views by dropout; or else the number up to which these odds are at least 0.37 of those of the agreement, but
+        clusters lie apart these values are of views by dropout; or else the number
+        up to which these odds are at least 0.37 of those of the agreement, but
         where views are neighbours no more than that of the highest modularity, or where
         clusters lie apart no less than graphs tell.
 
