@@ -65,6 +65,8 @@ class Copies:
     def affinity(self, transitions, z):
         """The least affinity that the halves of one point would have.
 
+        As if every other point were one sample, and not as many as walks lead to there.
+
         Two rows that each go to the other with probability p, stay with p and go to
         what else there is with 1 - 2 p, merge at twice the difference of what
         (I - z P)^-1 has on its diagonal for both and for one of them.
@@ -80,12 +82,13 @@ class Copies:
         affinity : float
             Infinite where there are no copies.
         """
-        stays = transitions.diagonal()[self.counts > 1]
-        if len(stays) == 0:
-            return np.inf
-        step = z * stays.min() / 2
+        step = z * transitions.diagonal() / 2
         # That difference, without subtracting what is nearly equal.
-        return float(2 * step**2 / ((1 - step) * (1 - 2 * step)))
+        affinities = 2 * step**2 / ((1 - step) * (1 - 2 * step))
+        # A row has an edge to each neighbour and one to itself.
+        counted = np.minimum(self.counts, transitions.nnz // len(step))
+        is_several = self.counts > 1
+        return np.min(affinities * counted**2, where=is_several, initial=np.inf)
 
 
 def _keys_of_rows(X):

@@ -86,8 +86,8 @@ def transition_matrix(distances, indices, bandwidth, n_copies=1):
     Returns
     -------
     transitions : csr_array of shape (n_samples, n_samples)
-        The weights, and that of staying, 1 for each copy, divided by their sum in each
-        row.
+        The weights, and that of staying, which is 1, each times the number of samples
+        there, divided by their sum in each row: a step to any of the equal samples.
     """
     n_samples, n_neighbors = indices.shape
     # Relative to the furthest neighbour, for squares of any distances are finite then.
@@ -98,7 +98,8 @@ def transition_matrix(distances, indices, bandwidth, n_copies=1):
     scale = squared.mean(axis=1, keepdims=True)
     scale[scale == 0] = 1
     weights = np.maximum(np.exp(-squared / (bandwidth * scale)), LEAST_WEIGHT)
-    weights = np.column_stack([np.broadcast_to(n_copies, n_samples), weights])
+    n_copies = np.broadcast_to(n_copies, n_samples)
+    weights = np.column_stack([n_copies, weights * n_copies[indices]])
     weights /= weights.sum(axis=1, keepdims=True)
     columns = np.column_stack([np.arange(n_samples), indices])
     starts = np.arange(n_samples + 1) * (n_neighbors + 1)

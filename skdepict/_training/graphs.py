@@ -201,11 +201,13 @@ def number_apart(graphs, of_images=True):
 
 def _agreement(merges, labels, of_images, least_beside=BESIDE):
     agreement = score(merges.step_frequencies(labels), len(labels))[0]
-    is_kinds = labels.max() + 1 == len(merges.groups)
-    if of_images or is_kinds:
+    if of_images:
         return agreement
+    if labels.max() + 1 == len(merges.groups):
+        # Each cluster is one row's copies.
+        return 1.0
     # Rows of few values are equal, or equally near: a walk that hardly leaves copies
-    # tells nothing of what is beside them, unless each cluster is one row's copies.
+    # tells nothing of what is beside them.
     beside = score(merges.step_frequencies(labels, weighted=False), len(labels))[0]
     return agreement if beside >= least_beside else min(agreement, beside)
 

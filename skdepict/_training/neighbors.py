@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from skdepict._path_integral.components import WhitenedComponents
+from skdepict._path_integral.copies import Copies
 from skdepict._path_integral.graph import nearest_neighbors
 from skdepict._training.device_neighbors import device_neighbors
 from skdepict._training.start import (
@@ -15,6 +16,9 @@ from skdepict._training.start import (
     MAX_LABELLED,
     labels_are_given,
 )
+
+# Of so many different rows one may be a neighbour, where rows are equal.
+LEAST_PER_NEIGHBOR = 4
 
 
 class Neighbors:
@@ -137,7 +141,12 @@ def embedded_frequencies(probabilities, points, n_neighbors):
 
 
 def nearest_rows(rows, n_neighbors, device):
-    """The nearest neighbours of each row, in whitened components.
+    """Neighbours of each row, in whitened components.
+
+    Those of equal rows, as rows of few values are, would be the rows that equal them,
+    which say nothing of what is beside them. Among more different rows than
+    `n_neighbors`, at most half of these are equal to it, or as many as they are among
+    all that equal it or one of the different rows that are nearest.
 
     Parameters
     ----------
@@ -150,9 +159,26 @@ def nearest_rows(rows, n_neighbors, device):
     Returns
     -------
     numbers : ndarray of shape (n_samples, n_neighbors)
+        Nearest first; of equal rows that differ from it the first, as often as there
+        are.
     """
     points = WhitenedComponents(whitening=FINE_WHITENING).fit_transform(rows)
-    return nearest_points(points, n_neighbors, device)
+    copies = Copies.of_rows(rows)
+    n_points = len(copies.first)
+    if n_points == len(rows) or n_points <= n_neighbors:
+        return nearest_points(points, n_neighbors, device)
+    # Where they are few, most different rows are not near.
+    n_near = min(n_neighbors, max(1, n_points // LEAST_PER_NEIGHBOR))
+    near = nearest_points(points[copies.first], n_near, device)
+    n_own, n_others = copies.counts - 1, copies.counts[near]
+    half = np.minimum(n_own, n_neighbors // 2) / n_neighbors
+    n_own = np.maximum(n_own, n_others.sum(axis=1) * half / (1 - half))
+    # Drawn as evenly as can be.
+    ends = np.column_stack([n_own, n_others]).cumsum(axis=1)
+    drawn = (np.arange(n_neighbors) + 0.5) / n_neighbors * ends[:, -1:]
+    places = (ends[:, :, None] <= drawn[:, None]).sum(axis=1)
+    places_of = np.column_stack([np.arange(n_points), near])
+    return copies.first[np.take_along_axis(places_of, places, axis=1)][copies.point]
 
 
 def nearest_points(points, n_neighbors, device):
