@@ -156,21 +156,18 @@ class GroupMerges:
         edges = np.concatenate([self.forest[in_core], attached, ends])
         return np.concatenate([copies.edges(), copies.first[edges]]), steps
 
-    def step_frequencies(self, labels, weighted=True):
+    def step_frequencies(self, labels):
         """How often a step of the walk leads from one cluster to another.
 
         Steps are those to neighbours, of which copies of a sample are the nearest; one
         begins at each sample. A cluster of s samples has room for s - 1 neighbours of
-        each, so only these count, the nearest: others would lead out of any cluster of
-        that size.
+        each, so only these count, the likeliest: others would lead out of any cluster
+        of that size.
 
         Parameters
         ----------
         labels : ndarray of shape (n_samples,)
             Values in 0 to n_clusters - 1; equal for equal samples.
-        weighted : bool, default=True
-            Whether the nearest neighbours count most. Otherwise all count once, and
-            copies not at all.
 
         Returns
         -------
@@ -186,10 +183,7 @@ class GroupMerges:
         # Copies are at the place itself, which comes first.
         rank = np.argsort(np.argsort(-np.where(is_own, np.inf, steps)))
         steps = np.where(rank <= np.maximum(room, 1), steps, 0.0)
-        if weighted:
-            steps -= is_own * steps / counts
-        else:
-            steps = (~is_own & (steps > 0)).astype(np.float64)
+        steps -= is_own * steps / counts
         steps *= counts / steps.sum(axis=1, keepdims=True)
         steps = sparse.csr_array((steps.ravel(), walk.indices, walk.indptr), walk.shape)
         members = membership(of_points)

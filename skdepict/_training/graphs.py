@@ -32,14 +32,10 @@ EVEN_BY_CHANCE_OF_MANY = math.exp(-12)
 MAX_EVEN_CLUSTERS = 500
 MIN_EVEN_CLUSTER = 10
 # Clusters are apart where a step of the walk tells this share of the information on
-# which of them a sample is in. Of rows that are given a number more of it: pendigits,
-# where training finds better clusters, has 0.991, and moons with a noise of 0.1 have
-# 0.996.
+# which of them a sample is in. Of rows more of it: pendigits, where training finds
+# better clusters, has 0.991, and moons with a noise of 0.1 have 0.996.
 UNMIXED = 0.95
 UNMIXED_ROWS = 0.995
-# And half of it at least is told by neighbours that all count alike; a number that
-# nobody has given needs as much as that of images.
-BESIDE = 0.5
 
 
 def uniform(n_clusters):
@@ -193,23 +189,17 @@ def number_apart(graphs, of_images=True):
         if number == 1:
             continue
         found = merges, merges.labels(number), of_images
-        if _agreement(*found, least_beside=UNMIXED) >= UNMIXED:
+        if _agreement(*found) >= (UNMIXED if of_images else UNMIXED_ROWS):
             numbers.append(number)
     # With too few clusters, classes are mixed; with too many, none is lost.
     return median_high(numbers) if numbers else 0
 
 
-def _agreement(merges, labels, of_images, least_beside=BESIDE):
-    agreement = score(merges.step_frequencies(labels), len(labels))[0]
-    if of_images:
-        return agreement
-    if labels.max() + 1 == len(merges.groups):
-        # Each cluster is one row's copies.
+def _agreement(merges, labels, of_images):
+    if not of_images and labels.max() + 1 == len(merges.groups):
+        # The rows of each cluster equal each other, and no others.
         return 1.0
-    # Rows of few values are equal, or equally near: a walk that hardly leaves copies
-    # tells nothing of what is beside them.
-    beside = score(merges.step_frequencies(labels, weighted=False), len(labels))[0]
-    return agreement if beside >= least_beside else min(agreement, beside)
+    return score(merges.step_frequencies(labels), len(labels))[0]
 
 
 def partitions_by_graphs(graphs, groups, n_groups, n_clusters):

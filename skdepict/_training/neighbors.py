@@ -171,14 +171,14 @@ def nearest_rows(rows, n_neighbors, device):
     n_near = min(n_neighbors, max(1, n_points // LEAST_PER_NEIGHBOR))
     near = nearest_points(points[copies.first], n_near, device)
     n_own, n_others = copies.counts - 1, copies.counts[near]
-    half = np.minimum(n_own, n_neighbors // 2) / n_neighbors
-    n_own = np.maximum(n_own, n_others.sum(axis=1) * half / (1 - half))
-    # Drawn as evenly as can be.
-    ends = np.column_stack([n_own, n_others]).cumsum(axis=1)
-    drawn = (np.arange(n_neighbors) + 0.5) / n_neighbors * ends[:, -1:]
+    least = np.minimum(n_own, n_neighbors // 2)
+    of_others = n_others.sum(axis=1) * least // (n_neighbors - least)
+    ends = np.column_stack([np.maximum(n_own, of_others), n_others]).cumsum(axis=1)
+    # As evenly as can be, and the nearest where there are hardly more.
+    drawn = np.arange(n_neighbors) * ends[:, -1:] // n_neighbors
     places = (ends[:, :, None] <= drawn[:, None]).sum(axis=1)
-    places_of = np.column_stack([np.arange(n_points), near])
-    return copies.first[np.take_along_axis(places_of, places, axis=1)][copies.point]
+    points_at = np.column_stack([np.arange(n_points), near])
+    return copies.first[np.take_along_axis(points_at, places, axis=1)][copies.point]
 
 
 def nearest_points(points, n_neighbors, device):

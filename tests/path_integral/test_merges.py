@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.datasets import make_blobs
 
 from skdepict._path_integral.graph import nearest_neighbors, transition_matrix
@@ -126,3 +128,23 @@ def test_bounds_are_never_below_the_exact_affinities(seed, z):
                 assert sums.bound(a, b) >= exact * (1 - 1e-6)
                 n_compared += 1
     assert n_compared > 10
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20)
+def test_a_step_to_a_point_is_one_to_any_of_its_samples(seed):
+    """Merging the equal samples of the walk on all of them gives that of points."""
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(1, 5, 15)
+    distances, indices = nearest_neighbors(rng.normal(size=(15, 3)), 6)
+    point = np.arange(15).repeat(counts)
+    weights = np.zeros((len(point), len(point)))
+    for sample, a in enumerate(point):
+        weights[sample, point == a] = 1
+        scale = 0.5 * np.mean(distances[a] ** 2)
+        for b, distance in zip(indices[a], distances[a], strict=True):
+            weights[sample, point == b] = np.exp(-(distance**2) / scale)
+    weights /= weights.sum(axis=1, keepdims=True)
+    merged = weights @ np.eye(15)[point]
+    walk = transition_matrix(distances, indices, 0.5, counts).toarray()
+    np.testing.assert_allclose(walk[point], merged, atol=1e-12)

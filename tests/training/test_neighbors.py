@@ -1,13 +1,17 @@
 """Neighbours as views of what a sample is an example of."""
 
+import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 
-from skdepict import DEPICTClustering, load
+from skdepict import DEPICTClustering, WhitenedComponents, load
 from skdepict._training import graphs, neighbors, start
 from skdepict._training.neighbors import (
     Neighbors,
@@ -82,6 +86,61 @@ def test_neighbors_are_those_in_whitened_components(rows):
     found = nearest_rows(rows, 5, torch.device("cpu"))
     np.testing.assert_array_equal(found, expected)
     assert nearest_rows(rows[:4], 15, torch.device("cpu")).shape == (4, 3)
+
+
+@given(
+    n_copies=hnp.arrays(np.int64, st.integers(21, 40), elements=st.integers(1, 30)),
+    n_neighbors=st.integers(1, 12),
+)
+@settings(max_examples=30)
+def test_neighbors_of_equal_rows_are_other_rows_too(n_copies, n_neighbors):
+    n_points, cpu = len(n_copies), torch.device("cpu")
+    points = np.random.default_rng(0).normal(size=(n_points, 4))
+    place = np.arange(n_points).repeat(n_copies)
+    found = place[nearest_rows(points[place], n_neighbors, cpu)]
+    assert found.shape == (len(place), n_neighbors)
+    # Rows that are equal have equal neighbours, and never more than are near.
+    assert len(np.unique(np.column_stack([place, found]), axis=0)) == n_points
+    n_near = min(n_neighbors, n_points // 4)
+    components = WhitenedComponents(whitening=0.3).fit(points[place])
+    search = NearestNeighbors(n_neighbors=n_near).fit(components.transform(points))
+    near = np.column_stack([np.arange(n_points), search.kneighbors()[1]])
+    of_point = found[np.unique(place, return_index=True)[1]]
+    for others, drawn in zip(near, of_point, strict=True):
+        assert set(drawn) <= set(others)
+        own, n_own = np.sum(drawn == others[0]), n_copies[others[0]] - 1
+        share = n_own / (n_own + n_copies[others[1:]].sum())
+        # One more or less, as shares of few neighbours are whole numbers.
+        least = min(n_own, n_neighbors // 2)
+        assert own >= max(least - 1, int(share * n_neighbors) - 1)
+        assert own <= max(least, share * n_neighbors) + 1
+
+
+@pytest.mark.parametrize("n_doubled", [0, 1])
+def test_few_equal_rows_change_no_neighbor_of_others(rows, n_doubled):
+    """But the copy, which is as near as the other row."""
+    X = np.concatenate([rows, rows[:n_doubled]])
+    components = WhitenedComponents(whitening=0.3).fit(X)
+    search = NearestNeighbors(n_neighbors=6).fit(components.transform(X))
+    place = np.r_[np.arange(60), np.arange(n_doubled)]
+    expected = np.sort(place[search.kneighbors()[1]], axis=1)
+    found = np.sort(place[nearest_rows(X, 6, torch.device("cpu"))], axis=1)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("n_columns", "n_levels", "n_groups"), [(8, 2, 2), (6, 2, 2), (6, 5, 4)]
+)
+def test_groups_of_rows_of_few_values_are_found(n_columns, n_levels, n_groups, rng):
+    centers = (np.arange(n_groups)[:, None] + np.arange(n_columns)) % n_levels
+    y = rng.integers(0, n_groups, 600)
+    drawn = rng.integers(0, n_levels, (600, n_columns))
+    values = np.where(rng.random((600, n_columns)) < 0.8, centers[y], drawn)
+    X = np.eye(n_levels)[values].reshape(600, -1)
+    by_means = KMeans(n_groups, n_init=10, random_state=0).fit_predict(X)
+    found = DEPICTClustering(n_groups, random_state=0).fit_predict(X)
+    least = adjusted_rand_score(y, by_means) - 0.1
+    assert adjusted_rand_score(y, found) > least > 0.5
 
 
 @pytest.mark.parametrize("n_features", [3, 12])
