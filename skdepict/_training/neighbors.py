@@ -143,24 +143,25 @@ def embedded_frequencies(probabilities, points, n_neighbors):
 def nearest_rows(rows, n_neighbors, device):
     """Neighbours of each row, in whitened components.
 
-    Those of equal rows, as rows of few values are, would be the rows that equal them,
-    which say nothing of what is beside them. Among more different rows than
-    `n_neighbors`, at most half of these are equal to it, or as many as they are among
-    all that equal it or one of the different rows that are nearest.
+    They are the nearest rows, if all rows differ. Of rows of few values, many of which
+    are equal, the nearest would be equal ones, which say nothing of what is beside
+    them. So they are drawn from all rows that equal it, or one of the different rows
+    that are nearest to it. Up to half of them equal it in any case: clusters may be
+    copies of one row each.
 
     Parameters
     ----------
     rows : ndarray of shape (n_samples, n_features)
     n_neighbors : int
-        Fewer in smaller data.
+        As many different rows are looked at, or fewer where there are few of them.
     device : torch.device
         Where they are searched for: on CUDA, else by scikit-learn.
 
     Returns
     -------
     numbers : ndarray of shape (n_samples, n_neighbors)
-        Nearest first; of equal rows that differ from it the first, as often as there
-        are.
+        Nearest first, and fewer in smaller data. Of equal rows it is the first, again
+        and again.
     """
     points = WhitenedComponents(whitening=FINE_WHITENING).fit_transform(rows)
     copies = Copies.of_rows(rows)
