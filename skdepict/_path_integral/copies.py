@@ -62,8 +62,8 @@ class Copies:
         copies = np.where(self.counts > 1, self.counts, 0)
         return np.bincount(groups, weights=copies).astype(np.intp)
 
-    def affinity(self, transitions, z):
-        """The least affinity that the halves of one point would have.
+    def affinity(self, stays, counted, z):
+        """The median of the affinities that the halves of points would have.
 
         As if every other point were one sample, and not as many as walks lead to there.
 
@@ -73,7 +73,10 @@ class Copies:
 
         Parameters
         ----------
-        transitions : csr_array of shape (n_points, n_points)
+        stays : ndarray of shape (n_points,)
+            The probability 2 p that a step leads nowhere else.
+        counted : ndarray of shape (n_points,)
+            As how many samples a point counts in a step.
         z : float
             The discount of a step.
 
@@ -82,13 +85,13 @@ class Copies:
         affinity : float
             Infinite where there are no copies.
         """
-        step = z * transitions.diagonal() / 2
+        is_several = self.counts > 1
+        if not np.any(is_several):
+            return np.inf
+        step = z * stays[is_several] / 2
         # That difference, without subtracting what is nearly equal.
         affinities = 2 * step**2 / ((1 - step) * (1 - 2 * step))
-        # A row has an edge to each neighbour and one to itself.
-        counted = np.minimum(self.counts, transitions.nnz // len(step))
-        is_several = self.counts > 1
-        return np.min(affinities * counted**2, where=is_several, initial=np.inf)
+        return float(np.median(affinities * counted[is_several] ** 2.0))
 
 
 def _keys_of_rows(X):

@@ -87,7 +87,7 @@ class GroupSizes:
             Of each group, the samples that are equal to another one, so that they were
             one from the start.
         affinity_of_copies : float
-            The least that two of them would have.
+            What two of them would have.
 
         Returns
         -------

@@ -66,8 +66,10 @@ class GroupMerges:
         Group b is absorbed by group a; the last merge leaves one group.
     affinities : ndarray of shape (n_merges,)
     n_connected_components : int
-    z, min_cluster_fraction : float
-        Parameters of `PathIntegralClustering`.
+    affinity_of_copies : float
+        What the merges of copies, which are none, stand for; see `Copies.affinity`.
+    min_cluster_fraction : float
+        The parameter of `PathIntegralClustering`.
     """
 
     transitions: sparse.csr_array
@@ -77,7 +79,7 @@ class GroupMerges:
     merges: list
     affinities: np.ndarray
     n_connected_components: int
-    z: float
+    affinity_of_copies: float
     min_cluster_fraction: float
     _cuts: dict = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -109,7 +111,7 @@ class GroupMerges:
         return self._sizes.most_distinct(
             self.affinities,
             self.copies.in_groups(self.groups),
-            self.copies.affinity(self.transitions, self.z),
+            self.affinity_of_copies,
         )
 
     def tree(self, n_clusters):
@@ -159,10 +161,9 @@ class GroupMerges:
     def step_frequencies(self, labels):
         """How often a step of the walk leads from one cluster to another.
 
-        Steps are those to neighbours, of which copies of a sample are the nearest; one
-        begins at each sample. A cluster of s samples has room for s - 1 neighbours of
-        each, so only these count, the likeliest: others would lead out of any cluster
-        of that size.
+        Steps are those to copies and to neighbours; one begins at each sample. A
+        cluster of s samples has room for s - 1 neighbours of each, so only these count,
+        the likeliest: others would lead out of any cluster of that size.
 
         Parameters
         ----------
@@ -239,7 +240,7 @@ def merge_neighbors(
         merges,
         np.pad(affinities, (0, len(merges) - len(affinities))),
         n_components,
-        z,
+        copies.affinity(transitions.diagonal(), n_copies, z),
         min_cluster_fraction,
     )
 

@@ -164,7 +164,7 @@ def least_mixed_labels(graphs, n_clusters, of_images=True):
     found = []
     for merges in graphs.values():
         labels = merges.labels(n_clusters)
-        found.append((_agreement(merges, labels, of_images), labels))
+        found.append((_agreement(merges, labels), labels))
     agreement, labels = max(found, key=lambda candidate: candidate[0])
     return labels, agreement
 
@@ -188,16 +188,36 @@ def number_apart(graphs, of_images=True):
         number = merges.number()
         if number == 1:
             continue
-        found = merges, merges.labels(number), of_images
-        if _agreement(*found) >= (UNMIXED if of_images else UNMIXED_ROWS):
+        least = UNMIXED if of_images else UNMIXED_ROWS
+        if _agreement(merges, merges.labels(number)) >= least:
             numbers.append(number)
     # With too few clusters, classes are mixed; with too many, none is lost.
     return median_high(numbers) if numbers else 0
 
 
-def _agreement(merges, labels, of_images):
-    if not of_images and labels.max() + 1 == len(merges.groups):
-        # The rows of each cluster equal each other, and no others.
+def number_of_kinds(graphs):
+    """How many clusters there are if each is one sample and its copies.
+
+    Parameters
+    ----------
+    graphs : dict of float to GroupMerges
+
+    Returns
+    -------
+    n_clusters : int or None
+        None if most samples have no copies, or trees say something else.
+    """
+    merges = next(iter(graphs.values()))
+    n_points, n_samples = len(merges.groups), len(merges.copies.point)
+    if 2 * n_points > n_samples:
+        return None
+    told = median_high(merges.number() for merges in graphs.values())
+    return n_points if told == n_points else None
+
+
+def _agreement(merges, labels):
+    if labels.max() + 1 == len(merges.groups):
+        # The samples of each cluster equal each other, and no others.
         return 1.0
     return score(merges.step_frequencies(labels), len(labels))[0]
 

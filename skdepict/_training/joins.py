@@ -266,7 +266,7 @@ def join(
     of_neighbors : bool, default=False
         Whether `frequencies` are those of samples and their neighbours.
     at_least : int, default=0
-        How many clusters there are at least.
+        How many clusters there are at least, where the joins tell the number.
 
     Returns
     -------
@@ -362,7 +362,7 @@ def _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors, at_l
         n_clusters = n_clusters or most_modular(numbers)
         frequencies = (frequencies + nearby) / 2
         joins = most_confused = join_groups(frequencies, POWERS[-1], n_samples)
-    told = max(n_clusters or number_of_clusters(numbers, of_neighbors), at_least)
+    told = n_clusters or max(number_of_clusters(numbers, of_neighbors), at_least)
     n_clusters = min(told, n_groups)
     if 1 < n_clusters < n_groups:
         if proposals is None:

@@ -223,7 +223,7 @@ def joined_groups(
     n_clusters,
     proposals=None,
     nearby=None,
-    at_least=0,
+    at_least=None,
 ):
     """Join the groups of a model; see `join`.
 
@@ -240,8 +240,9 @@ def joined_groups(
         As for `join`.
     nearby : callable or None
         Returns J of samples and what is near them, to be called in the first process.
-    at_least : int, default=0
-        As for `join`.
+    at_least : callable or None
+        Returns how many clusters the joins are to tell at least; likewise, if nobody
+        has told the number.
 
     Returns
     -------
@@ -261,7 +262,8 @@ def joined_groups(
 
     def joined():
         near = None if nearby is None else nearby()
+        least = 0 if at_least is None or n_clusters else at_least()
         of_joins = frequencies, groups, n_clusters, proposals, near, of_neighbors
-        return join(*of_joins, at_least)
+        return join(*of_joins, at_least=least)
 
     return processes.from_first(joined)

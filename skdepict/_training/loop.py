@@ -309,29 +309,24 @@ class Training:
         """
         progress, n_groups = self.progress, len(self.progress.prior)
         n_clusters = n_groups if progress.final else progress.n_clusters or None
-        overlap, apart, by_graphs = False, 0, self._settings.joins_by_graphs
-        if asks := by_graphs and n_clusters is None:
-            tell = graphs.number_apart
-            apart = self._processes.from_first(lambda: tell(self._graphs(), False))
-        if self._neighbors:
-            joined, number = self._joined_by(self._neighbors, n_clusters)
-            overlap = number >= apart and not are_apart(joined.numbers, number)
-            if asks:
-                n_clusters = number_before_fall(joined.numbers)
+        joined, number = self._joined_by(self._neighbors or self._noise, n_clusters)
+        overlap = bool(self._neighbors) and not are_apart(joined.numbers, number)
         # Neighbours see no farther than to each other; graphs say more.
-        if not self._neighbors or (by_graphs and not overlap):
-            joined, number = self._joined_by(self._noise, n_clusters, apart)
+        if not overlap and self._settings.by_path_integral and self._neighbors:
+            if n_clusters is None and (fall := number_before_fall(joined.numbers)):
+                n_clusters = max(fall, self._processes.from_first(self._number_apart))
+            joined, number = self._joined_by(self._noise, n_clusters)
         progress.joined, progress.n_clusters = joined, number
         return overlap
 
-    def _joined_by(self, views, n_clusters, at_least=0):
+    def _joined_by(self, views, n_clusters):
         """How groups are joined that views of a sample are shared between."""
-        settings, proposals, nearby = self._settings, None, None
+        settings, proposals, nearby, at_least = self._settings, None, None, None
         if views is self._noise and settings.distorts:
             nearby = None if self.progress.final else self._nearby
-        elif views is self._noise and settings.joins_by_graphs:
+        elif views is self._noise and settings.by_path_integral:
             # Two views that differ in dropout alone say little of it.
-            proposals = self._proposals
+            proposals, at_least = self._proposals, self._number_apart
         model = self.model, self._samples, views, self._processes
         return judge.joined_groups(*model, n_clusters, proposals, nearby, at_least)
 
@@ -346,6 +341,9 @@ class Training:
             groups = groups[self._settings.members]
         n_groups = len(self.progress.prior)
         return graphs.partitions_by_graphs(self._graphs(), groups, n_groups, n_clusters)
+
+    def _number_apart(self):
+        return graphs.number_apart(self._graphs(), of_images=False)
 
     def _joined_start(self):
         overlap, settings, progress = self._join_groups(), self._settings, self.progress
@@ -385,14 +383,16 @@ class Training:
             torch.as_tensor(centers, dtype=torch.float32, device=self._samples.device)
         )
         progress = self.progress
-        progress.labels, progress.final = labels, start.final
+        progress.labels = labels
         device = double_precision_device(self._samples.device)
         progress.guess = torch.tensor(start.prior, device=device)
         progress.prior = progress.guess.clone()
         progress.estimated, progress.apart = start.estimated, start.apart
+        progress.final = start.final
         if start.final:
             progress.n_clusters = n_clusters
-        progress.round, progress.converged = progress.round + 1, False
+        progress.round += 1
+        progress.converged = False
         progress.enter("initialise")
 
     def _embedding(self):

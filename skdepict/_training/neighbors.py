@@ -17,7 +17,7 @@ from skdepict._training.start import (
     labels_are_given,
 )
 
-# Of so many different rows one may be a neighbour, where rows are equal.
+# Of so many different rows one may be a neighbour, where most rows are copies.
 LEAST_PER_NEIGHBOR = 4
 
 
@@ -143,11 +143,11 @@ def embedded_frequencies(probabilities, points, n_neighbors):
 def nearest_rows(rows, n_neighbors, device):
     """Neighbours of each row, in whitened components.
 
-    They are the nearest rows, if all rows differ. Of rows of few values, many of which
-    are equal, the nearest would be equal ones, which say nothing of what is beside
-    them. So they are drawn from all rows that equal it, or one of the different rows
-    that are nearest to it. Up to half of them equal it in any case: clusters may be
-    copies of one row each.
+    They are the nearest rows, if all rows differ, or no more do than `n_neighbors`. Of
+    rows of few values, many of which are equal, the nearest would be equal ones, which
+    say nothing of what is beside them. So they are drawn from all rows that equal it,
+    or one of the different rows that are nearest to it. Up to half of them equal it in
+    any case: clusters may be copies of one row each.
 
     Parameters
     ----------
@@ -165,21 +165,24 @@ def nearest_rows(rows, n_neighbors, device):
     """
     points = WhitenedComponents(whitening=FINE_WHITENING).fit_transform(rows)
     copies = Copies.of_rows(rows)
-    n_points = len(copies.first)
+    n_points, n_near = len(copies.first), n_neighbors
     if n_points == len(rows) or n_points <= n_neighbors:
         return nearest_points(points, n_neighbors, device)
-    # Where they are few, most different rows are not near.
-    n_near = min(n_neighbors, max(1, n_points // LEAST_PER_NEIGHBOR))
+    if 2 * n_points < len(rows):
+        # Of few different rows most are not near.
+        n_near = min(n_near, max(1, n_points // LEAST_PER_NEIGHBOR))
     near = nearest_points(points[copies.first], n_near, device)
     n_own, n_others = copies.counts - 1, copies.counts[near]
     least = np.minimum(n_own, n_neighbors // 2)
     of_others = n_others.sum(axis=1) * least // (n_neighbors - least)
     ends = np.column_stack([np.maximum(n_own, of_others), n_others]).cumsum(axis=1)
-    # As evenly as can be, and the nearest where there are hardly more.
+    # As evenly as can be, and the nearest where there are hardly more. All searches at
+    # once: those of each point begin where those of the one before end.
     drawn = np.arange(n_neighbors) * ends[:, -1:] // n_neighbors
-    places = (ends[:, :, None] <= drawn[:, None]).sum(axis=1)
+    begin = ends[:, -1:].cumsum(axis=0) - ends[:, -1:]
+    places = np.searchsorted((begin + ends).ravel(), begin + drawn, side="right")
     points_at = np.column_stack([np.arange(n_points), near])
-    return copies.first[np.take_along_axis(points_at, places, axis=1)][copies.point]
+    return copies.first[points_at.ravel()[places]][copies.point]
 
 
 def nearest_points(points, n_neighbors, device):

@@ -233,11 +233,6 @@ class Settings:
         return max(self.max_rounds, 1 + (self.n_fine > 0))
 
     @property
-    def joins_by_graphs(self):
-        """Whether graphs say which groups belong together, as no distortions do."""
-        return self.by_path_integral and not self.distorts
-
-    @property
     def shows_what_lies_apart(self):
         """Whether graphs may say that there are more clusters of images."""
         return self.by_path_integral and self.distorts

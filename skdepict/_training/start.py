@@ -17,6 +17,7 @@ from skdepict._training.graphs import (
     least_mixed_labels,
     nearest_labels,
     number_apart,
+    number_of_kinds,
     uniform,
 )
 from skdepict._training.number import number_in_distorted_views
@@ -213,7 +214,8 @@ def starting_labels(settings, rows, embedding, graphs):
     if settings.by_path_integral:
         merged = graphs()
         if n_clusters is None:
-            n_clusters = even_number(merged, settings.n_labelled)
+            n_clusters = number_of_kinds(merged)
+            n_clusters = n_clusters or even_number(merged, settings.n_labelled)
 
         def label(n_groups, prior=None):
             if prior is not None:

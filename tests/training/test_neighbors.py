@@ -4,7 +4,7 @@ import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -94,6 +94,7 @@ def test_neighbors_are_those_in_whitened_components(rows):
 )
 @settings(max_examples=30)
 def test_neighbors_of_equal_rows_are_other_rows_too(n_copies, n_neighbors):
+    assume(n_copies.max() > 1)
     n_points, cpu = len(n_copies), torch.device("cpu")
     points = np.random.default_rng(0).normal(size=(n_points, 4))
     place = np.arange(n_points).repeat(n_copies)
@@ -101,7 +102,8 @@ def test_neighbors_of_equal_rows_are_other_rows_too(n_copies, n_neighbors):
     assert found.shape == (len(place), n_neighbors)
     # Rows that are equal have equal neighbours, and never more than are near.
     assert len(np.unique(np.column_stack([place, found]), axis=0)) == n_points
-    n_near = min(n_neighbors, n_points // 4)
+    # Of few different rows that are common most are not near.
+    n_near = min(n_neighbors, n_points // (4 if 2 * n_points < len(place) else 1))
     components = WhitenedComponents(whitening=0.3).fit(points[place])
     search = NearestNeighbors(n_neighbors=n_near).fit(components.transform(points))
     near = np.column_stack([np.arange(n_points), search.kneighbors()[1]])
@@ -121,10 +123,10 @@ def test_few_equal_rows_change_no_neighbor_of_others(rows, n_doubled):
     """But the copy, which is as near as the other row."""
     X = np.concatenate([rows, rows[:n_doubled]])
     components = WhitenedComponents(whitening=0.3).fit(X)
-    search = NearestNeighbors(n_neighbors=6).fit(components.transform(X))
+    search = NearestNeighbors(n_neighbors=20).fit(components.transform(X))
     place = np.r_[np.arange(60), np.arange(n_doubled)]
     expected = np.sort(place[search.kneighbors()[1]], axis=1)
-    found = np.sort(place[nearest_rows(X, 6, torch.device("cpu"))], axis=1)
+    found = np.sort(place[nearest_rows(X, 20, torch.device("cpu"))], axis=1)
     np.testing.assert_array_equal(found, expected)
 
 

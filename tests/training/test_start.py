@@ -26,6 +26,7 @@ from skdepict._training.graphs import (
     merged_graphs,
     nearest_labels,
     number_apart,
+    number_of_kinds,
     partitions_by_graphs,
     path_integral_labels,
     uniform,
@@ -341,7 +342,22 @@ def test_rows_of_few_values_do_not_lie_apart_for_their_copies(levels):
 def test_kinds_of_equal_rows_lie_apart():
     X = np.random.default_rng(0).normal(size=(6, 5)).repeat(30, axis=0)
     graphs = merged_graphs(X, torch.device("cpu"))
-    assert number_apart(graphs, of_images=False) == 6
+    assert number_apart(graphs, of_images=False) == number_of_kinds(graphs) == 6
+
+
+def test_kinds_of_equal_rows_are_counted_beside_a_rare_one():
+    kinds = np.random.default_rng(0).normal(size=(21, 6))
+    counted = merged_graphs(kinds.repeat([50] * 20 + [2], axis=0), torch.device("cpu"))
+    assert number_of_kinds(counted) == 21
+    assert number_of_kinds(merged_graphs(kinds, torch.device("cpu"))) is None
+
+
+def test_rows_of_few_values_are_no_kinds():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 500)
+    X = (rng.random((500, 8)) < np.where(y[:, None], 0.9, 0.1)).astype(float)
+    assert len(np.unique(X, axis=0)) < len(X) / 2
+    assert number_of_kinds(merged_graphs(X, torch.device("cpu"))) is None
 
 
 def test_more_clusters_may_lie_apart_than_neighbors_tell():
