@@ -143,7 +143,7 @@ def path_integral_labels(points, prior, device):
     return nearest_labels(merged_graphs(points, device), prior)
 
 
-def least_mixed_labels(graphs, n_clusters, of_images=True):
+def least_mixed_labels(graphs, n_clusters):
     """The labels between which the walks lead least, among those of several graphs.
 
     Parameters
@@ -151,8 +151,6 @@ def least_mixed_labels(graphs, n_clusters, of_images=True):
     graphs : dict of float to GroupMerges
     n_clusters : int
         At least 2.
-    of_images : bool, default=True
-        Whether the samples are images that can be distorted.
 
     Returns
     -------
@@ -176,19 +174,18 @@ def number_apart(graphs, of_images=True):
     ----------
     graphs : dict of float to GroupMerges
     of_images : bool, default=True
-        As for `least_mixed_labels`.
+        Whether the samples are images that can be distorted.
 
     Returns
     -------
     n_clusters : int
         The median of what their trees say, of two the higher one; 0 if there are none.
     """
-    numbers = []
+    numbers, least = [], UNMIXED if of_images else UNMIXED_ROWS
     for merges in graphs.values():
         number = merges.number()
         if number == 1:
             continue
-        least = UNMIXED if of_images else UNMIXED_ROWS
         if _agreement(merges, merges.labels(number)) >= least:
             numbers.append(number)
     # With too few clusters, classes are mixed; with too many, none is lost.

@@ -263,7 +263,7 @@ def start_apart(graphs, n_clusters, of_images=True):
     -------
     start : Start or None
     """
-    labels, agreement = least_mixed_labels(graphs, n_clusters, of_images)
+    labels, agreement = least_mixed_labels(graphs, n_clusters)
     if agreement < (UNMIXED if of_images else UNMIXED_ROWS):
         return None
     return with_prior(labels, None, n_clusters)._replace(apart=True)

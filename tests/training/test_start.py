@@ -334,7 +334,7 @@ def test_rows_of_few_values_do_not_lie_apart_for_their_copies(levels):
     graphs = merged_graphs(X, torch.device("cpu"))
     assert len(np.unique(X, axis=0)) < len(X) / 2
     for merges in graphs.values():
-        labels, agreement = least_mixed_labels({0.0: merges}, 2, of_images=False)
+        labels, agreement = least_mixed_labels({0.0: merges}, 2)
         assert agreement < UNMIXED_ROWS or adjusted_rand_score(y, labels) > 0.98
     assert number_apart(graphs, of_images=False) in (0, 2)
 
