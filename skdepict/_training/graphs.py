@@ -6,6 +6,7 @@ from statistics import median_high
 
 import numpy as np
 from joblib import Parallel, delayed
+from sklearn.metrics import adjusted_rand_score
 
 from skdepict._path_integral.components import WhitenedComponents
 from skdepict._path_integral.copies import Copies
@@ -36,6 +37,9 @@ MIN_EVEN_CLUSTER = 10
 # better clusters, has 0.991, and two moons with little noise have 1.
 UNMIXED = 0.95
 UNMIXED_ROWS = 0.995
+# Labels of two graphs are the same, but for single samples, where their adjusted Rand
+# index is so large.
+SAME_LABELS = 0.9
 
 
 def uniform(n_clusters):
@@ -143,28 +147,38 @@ def path_integral_labels(points, prior, device):
     return nearest_labels(merged_graphs(points, device), prior)
 
 
-def least_mixed_labels(graphs, n_clusters):
-    """The labels between which the walks lead least, among those of several graphs.
+def labels_apart(graphs, n_clusters, of_images=True):
+    """The labels between which the walks lead least, if these clusters lie apart.
+
+    Along a curve a step leads to what is near, so a walk hardly leaves any part of it.
+    But which parts these are differs from graph to graph. So labels of rows are to be
+    the same in most graphs, unless no walk leaves a cluster at all.
 
     Parameters
     ----------
     graphs : dict of float to GroupMerges
     n_clusters : int
         At least 2.
+    of_images : bool, default=True
+        Whether the samples are images that can be distorted.
 
     Returns
     -------
-    labels : ndarray of shape (n_samples,)
+    labels : ndarray of shape (n_samples,) or None
         Values in 0 to n_clusters - 1.
-    agreement : float
-        I(end; start) of a step of the walk over the entropy of the clusters.
     """
     found = []
     for merges in graphs.values():
         labels = merges.labels(n_clusters)
         found.append((_agreement(merges, labels), labels))
     agreement, labels = max(found, key=lambda candidate: candidate[0])
-    return labels, agreement
+    if agreement < (UNMIXED if of_images else UNMIXED_ROWS):
+        return None
+    # No agreement is known better than to one sample.
+    if of_images or (1 - agreement) * len(labels) < 1:
+        return labels
+    alike = [adjusted_rand_score(labels, others) >= SAME_LABELS for _, others in found]
+    return labels if 2 * sum(alike) > len(alike) else None
 
 
 def number_apart(graphs, of_images=True):

@@ -256,8 +256,8 @@ def join(
         Up to n_groups; by default the number that the joins tell.
     proposals : callable, default=None
         From `groups` and a number of clusters to partitions of the groups, each an
-        ndarray of shape (n_groups,), of which the best is taken. By default those that
-        joins by different `POWERS` make.
+        ndarray of shape (n_groups,). The best of these is taken if its modularity is
+        not below that of the best one that joins by different `POWERS` make.
     nearby : ndarray of shape (n_groups, n_groups), default=None
         J of samples and what is near them, where `frequencies` are those of distorted
         views. It counts as much as these for which groups are joined, and it alone, by
@@ -352,6 +352,10 @@ def _children_with_small(children, held, owners):
     return np.concatenate([np.array(first).reshape(-1, 2), others])
 
 
+def _best(sequences, n_clusters):
+    return max(sequences, key=lambda joins: joins.scores[n_clusters - 2])
+
+
 def _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors, at_least):
     """Join groups that all hold enough samples; see `join`."""
     n_groups, n_samples = len(frequencies), len(groups)
@@ -365,15 +369,16 @@ def _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors, at_l
     told = n_clusters or max(number_of_clusters(numbers, of_neighbors), at_least)
     n_clusters = min(told, n_groups)
     if 1 < n_clusters < n_groups:
-        if proposals is None:
-            sequences = [join_groups(frequencies, p, n_samples) for p in POWERS[:-1]]
-            sequences.append(most_confused)
-        else:
-            sequences = [
+        sequences = [join_groups(frequencies, p, n_samples) for p in POWERS[:-1]]
+        joins = _best([*sequences, most_confused], n_clusters)
+        if proposals is not None:
+            proposed = [
                 join_groups(frequencies, POWERS[-1], n_samples, partition)
                 for partition in proposals(groups, n_clusters)
             ]
-        joins = max(sequences, key=lambda joins: joins.scores[n_clusters - 2])
+            # The score would take what few views leave, however large.
+            rivals = _best(proposed, n_clusters), joins
+            joins = max(rivals, key=lambda joins: joins.numbers[n_clusters - 2, 3])
         if nearby is not None:
             clusters = clusters_of(joins.children, n_clusters)
             refined = refine(frequencies, clusters, n_samples)

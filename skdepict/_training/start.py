@@ -10,11 +10,9 @@ from sklearn.utils import check_array
 
 from skdepict._path_integral.estimator import PathIntegralClustering
 from skdepict._training.graphs import (
-    UNMIXED,
-    UNMIXED_ROWS,
     even_number,
     is_even,
-    least_mixed_labels,
+    labels_apart,
     nearest_labels,
     number_apart,
     number_of_kinds,
@@ -263,8 +261,8 @@ def start_apart(graphs, n_clusters, of_images=True):
     -------
     start : Start or None
     """
-    labels, agreement = least_mixed_labels(graphs, n_clusters)
-    if agreement < (UNMIXED if of_images else UNMIXED_ROWS):
+    labels = labels_apart(graphs, n_clusters, of_images)
+    if labels is None:
         return None
     return with_prior(labels, None, n_clusters)._replace(apart=True)
 

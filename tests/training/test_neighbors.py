@@ -12,7 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 
 from skdepict import DEPICTClustering, WhitenedComponents, load
-from skdepict._training import graphs, neighbors, start
+from skdepict._training import graphs, neighbors
 from skdepict._training.neighbors import (
     Neighbors,
     component_axes,
@@ -220,7 +220,7 @@ def test_graphs_join_clusters_that_lie_apart_and_no_others(
     y = np.repeat(np.arange(3), sizes)
     X = np.eye(3)[y] + spread * rng.normal(size=(len(y), 3))
     # Otherwise labels of a graph would be kept.
-    monkeypatch.setattr(start, "UNMIXED_ROWS", 2.0)
+    monkeypatch.setattr(graphs, "UNMIXED_ROWS", 2.0)
     asked = []
 
     def proposals(_, groups, n_groups, n_clusters):

@@ -18,11 +18,10 @@ from skdepict._path_integral.cuts import cut_children, unevenness_of_cuts
 from skdepict._path_integral.tree import children_of_edges
 from skdepict._training.device_neighbors import device_neighbors
 from skdepict._training.graphs import (
-    UNMIXED,
     UNMIXED_ROWS,
     even_number,
     is_even,
-    least_mixed_labels,
+    labels_apart,
     merged_graphs,
     nearest_labels,
     number_apart,
@@ -281,9 +280,9 @@ def test_steps_between_clusters_are_those_of_a_walk(seed, n_copies):
 def test_small_clusters_lie_apart_though_they_have_few_neighbors():
     """Of 20 neighbours of a sample in a cluster of four, 17 are in others."""
     X, y = blobs_of([4, 4, 5, 60])
-    labels, agreement = least_mixed_labels(merged_graphs(X, torch.device("cpu")), 4)
-    assert adjusted_rand_score(y, labels) == 1
-    assert agreement > 0.999
+    graphs = merged_graphs(X, torch.device("cpu"))
+    for of_images in (True, False):
+        assert adjusted_rand_score(y, labels_apart(graphs, 4, of_images)) == 1
 
 
 def test_clusters_that_lie_apart_are_started_from_as_they_are():
@@ -291,8 +290,7 @@ def test_clusters_that_lie_apart_are_started_from_as_they_are():
     sizes = [100, 40, 25, 15, 12]
     X, y = blobs_of(sizes)
     graphs = merged_graphs(X, torch.device("cpu"))
-    labels, agreement = least_mixed_labels(graphs, len(sizes))
-    assert agreement > UNMIXED
+    labels = labels_apart(graphs, len(sizes))
     assert adjusted_rand_score(y, labels) == 1
     mixed = np.random.default_rng(0).permutation(labels)
     frequencies = graphs[0.3].step_frequencies(mixed)
@@ -307,20 +305,38 @@ def test_clusters_that_lie_apart_are_started_from_as_they_are():
 
 
 @pytest.mark.parametrize(
-    ("share", "of_images", "is_apart"),
-    [
-        *((0.949, True, False), (0.951, True, True)),
-        *((0.951, False, False), (0.994, False, False), (0.996, False, True)),
-    ],
+    ("spread", "apart_as_images", "apart_as_rows"),
+    [(0.1, True, True), (0.25, True, False), (0.5, False, False)],
 )
 def test_rows_have_to_lie_farther_apart_than_images(
-    share, of_images, is_apart, monkeypatch
+    spread, apart_as_images, apart_as_rows
 ):
-    labels = np.repeat([0, 1], [150, 50])
-    monkeypatch.setattr(
-        "skdepict._training.start.least_mixed_labels", lambda *_: (labels, share)
-    )
-    assert (start_apart({}, 2, of_images) is not None) == is_apart
+    y = np.repeat(np.arange(3), [200, 70, 40])
+    noise = np.random.default_rng(0).normal(size=(310, 3))
+    X = (np.eye(3)[y] + spread * noise).astype(np.float32)
+    graphs = merged_graphs(X, torch.device("cpu"))
+    for of_images, is_apart in ((True, apart_as_images), (False, apart_as_rows)):
+        start = start_apart(graphs, 3, of_images)
+        assert (start is not None) == is_apart
+        if is_apart:
+            assert start.apart
+            assert adjusted_rand_score(y, start.labels) > 0.97
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_parts_of_a_curve_do_not_lie_apart(seed):
+    rng = np.random.default_rng(seed)
+    times, waves = np.sort(rng.random((1200, 1)), axis=0), np.arange(1, 6)
+    X = np.sin(2 * np.pi * waves * times + rng.uniform(0, 6, 5)) / waves
+    X = (X + 0.01 * rng.normal(size=X.shape)).astype(np.float32)
+    graphs = merged_graphs(X, torch.device("cpu"))
+    # Though a step of the walk hardly leaves any.
+    agreements = [
+        score(merges.step_frequencies(merges.labels(7)), len(X))[0]
+        for merges in graphs.values()
+    ]
+    assert max(agreements) > UNMIXED_ROWS
+    assert labels_apart(graphs, 7, of_images=False) is None
 
 
 @pytest.mark.parametrize("levels", [2, 4])
@@ -334,8 +350,8 @@ def test_rows_of_few_values_do_not_lie_apart_for_their_copies(levels):
     graphs = merged_graphs(X, torch.device("cpu"))
     assert len(np.unique(X, axis=0)) < len(X) / 2
     for merges in graphs.values():
-        labels, agreement = least_mixed_labels({0.0: merges}, 2)
-        assert agreement < UNMIXED_ROWS or adjusted_rand_score(y, labels) > 0.98
+        labels = labels_apart({0.0: merges}, 2, of_images=False)
+        assert labels is None or adjusted_rand_score(y, labels) > 0.98
     assert number_apart(graphs, of_images=False) in (0, 2)
 
 
