@@ -256,8 +256,8 @@ def join(
         Up to n_groups; by default the number that the joins tell.
     proposals : callable, default=None
         From `groups` and a number of clusters to partitions of the groups, each an
-        ndarray of shape (n_groups,). The best of these is taken if its modularity is
-        not below that of the best one that joins by different `POWERS` make.
+        ndarray of shape (n_groups,). The best of these is taken, or the best one that
+        joins by different `POWERS` make, if its modularity is larger beyond chance.
     nearby : ndarray of shape (n_groups, n_groups), default=None
         J of samples and what is near them, where `frequencies` are those of distorted
         views. It counts as much as these for which groups are joined, and it alone, by
@@ -356,6 +356,19 @@ def _best(sequences, n_clusters):
     return max(sequences, key=lambda joins: joins.scores[n_clusters - 2])
 
 
+def _more_modular(proposed, own, n_clusters, n_samples):
+    """The joins that were proposed, or others, if these are better beyond chance.
+
+    The score would take clusters that few views leave, however large.
+    """
+    of_proposed, of_own = (
+        joins.numbers[n_clusters - 2, 3] for joins in (proposed, own)
+    )
+    # As of a share of the samples.
+    error = np.sqrt(max(of_proposed * (1 - of_proposed), 0) / n_samples)
+    return own if of_own - of_proposed > error else proposed
+
+
 def _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors, at_least):
     """Join groups that all hold enough samples; see `join`."""
     n_groups, n_samples = len(frequencies), len(groups)
@@ -376,9 +389,8 @@ def _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors, at_l
                 join_groups(frequencies, POWERS[-1], n_samples, partition)
                 for partition in proposals(groups, n_clusters)
             ]
-            # The score would take what few views leave, however large.
-            rivals = _best(proposed, n_clusters), joins
-            joins = max(rivals, key=lambda joins: joins.numbers[n_clusters - 2, 3])
+            proposed = _best(proposed, n_clusters)
+            joins = _more_modular(proposed, joins, n_clusters, n_samples)
         if nearby is not None:
             clusters = clusters_of(joins.children, n_clusters)
             refined = refine(frequencies, clusters, n_samples)

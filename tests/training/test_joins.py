@@ -163,9 +163,25 @@ def test_proposals_are_taken_where_they_are_more_modular_than_joins(
     assert found == n_clusters
     best = max(partitions, key=lambda p: score(coarse(joint, p), len(groups))[1])
     of_joins = join(joint, groups, n_clusters)[0].clusters
-    best = max(best, of_joins, key=lambda p: modularity(coarse(joint, p)))
+    proposed, own = (modularity(coarse(joint, p)) for p in (best, of_joins))
+    if own - proposed > np.sqrt(max(proposed * (1 - proposed), 0) / len(groups)):
+        best = of_joins
     assert adjusted_rand_score(best, joined.clusters) == 1.0
     assert is_valid_linkage(joined.linkage())
+
+
+@pytest.mark.parametrize(("n_of_each", "is_taken"), [(2, True), (2000, False)])
+def test_proposals_are_taken_unless_joins_are_better_beyond_chance(n_of_each, is_taken):
+    """Of few samples nobody can tell which of two partitions views leave less."""
+    joint, owners, _ = planted([5.0, 4.0, 3.0], 3)
+    proposal, groups = owners.copy(), np.arange(9).repeat(n_of_each)
+    proposal[0] = 2
+    joined, _ = join(joint, groups, 3, proposals=lambda *_: [proposal])
+    expected = proposal if is_taken else owners
+    assert adjusted_rand_score(expected, joined.clusters) == 1.0
+    # Of one that is wrong everywhere one can.
+    joined, _ = join(joint, groups, 3, proposals=lambda *_: [np.arange(9) % 3])
+    assert adjusted_rand_score(owners, joined.clusters) == 1.0
 
 
 def modularity(joint):
