@@ -38,7 +38,7 @@ class Seen(Exception):
 def what_a_join_sees(X, n_clusters):
     """Frequencies and groups of the first join of a fit; None if it joins nothing."""
 
-    def stop(frequencies, groups, n_clusters, proposals, nearby, of_neighbors):
+    def stop(frequencies, groups, n_clusters, proposals, nearby, *_, **__):
         raise Seen(frequencies, nearby, groups)
 
     original, judge.join = judge.join, stop

@@ -37,8 +37,8 @@ MIN_EVEN_CLUSTER = 10
 # better clusters, has 0.991, and two moons with little noise have 1.
 UNMIXED = 0.95
 UNMIXED_ROWS = 0.995
-# Labels of two graphs are the same, but for single samples, where their adjusted Rand
-# index is so large.
+# Where the adjusted Rand index of labels of two graphs is so large, they count as the
+# same. Of two clusters of equal size one sample in forty may differ.
 SAME_LABELS = 0.9
 
 
@@ -150,10 +150,6 @@ def path_integral_labels(points, prior, device):
 def labels_apart(graphs, n_clusters, of_images=True):
     """The labels between which the walks lead least, if these clusters lie apart.
 
-    Along a curve a step leads to what is near, so a walk hardly leaves any part of it.
-    But which parts these are differs from graph to graph. So labels of rows are to be
-    the same in most graphs, unless no walk leaves a cluster at all.
-
     Parameters
     ----------
     graphs : dict of float to GroupMerges
@@ -172,13 +168,7 @@ def labels_apart(graphs, n_clusters, of_images=True):
         labels = merges.labels(n_clusters)
         found.append((_agreement(merges, labels), labels))
     agreement, labels = max(found, key=lambda candidate: candidate[0])
-    if agreement < (UNMIXED if of_images else UNMIXED_ROWS):
-        return None
-    # No agreement is known better than to one sample.
-    if of_images or (1 - agreement) * len(labels) < 1:
-        return labels
-    alike = [adjusted_rand_score(labels, others) >= SAME_LABELS for _, others in found]
-    return labels if 2 * sum(alike) > len(alike) else None
+    return labels if _are_apart(graphs, labels, agreement, of_images) else None
 
 
 def number_apart(graphs, of_images=True):
@@ -195,12 +185,13 @@ def number_apart(graphs, of_images=True):
     n_clusters : int
         The median of what their trees say, of two the higher one; 0 if there are none.
     """
-    numbers, least = [], UNMIXED if of_images else UNMIXED_ROWS
+    numbers = []
     for merges in graphs.values():
         number = merges.number()
         if number == 1:
             continue
-        if _agreement(merges, merges.labels(number)) >= least:
+        labels = merges.labels(number)
+        if _are_apart(graphs, labels, _agreement(merges, labels), of_images):
             numbers.append(number)
     # With too few clusters, classes are mixed; with too many, none is lost.
     return median_high(numbers) if numbers else 0
@@ -224,6 +215,25 @@ def number_of_kinds(graphs):
         return None
     told = median_high(merges.number() for merges in graphs.values())
     return n_points if told == n_points else None
+
+
+def _are_apart(graphs, labels, agreement, of_images):
+    """Whether clusters of one of the graphs lie apart.
+
+    Along a curve a step leads to what is near, so a walk hardly leaves any part of it.
+    But which parts these are differs from graph to graph. So labels of rows have to be
+    the same in most graphs, unless no step at all leaves a cluster.
+    """
+    if agreement < (UNMIXED if of_images else UNMIXED_ROWS):
+        return False
+    # Or none but for rounding.
+    if of_images or agreement > 1 - 1e-9:
+        return True
+    n_clusters, n_alike = int(labels.max()) + 1, 0
+    for merges in graphs.values():
+        index = adjusted_rand_score(labels, merges.labels(n_clusters))
+        n_alike += index >= SAME_LABELS
+    return 2 * n_alike > len(graphs)
 
 
 def _agreement(merges, labels):

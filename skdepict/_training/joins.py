@@ -257,7 +257,8 @@ def join(
     proposals : callable, default=None
         From `groups` and a number of clusters to partitions of the groups, each an
         ndarray of shape (n_groups,). The best of these is taken, or the best one that
-        joins by different `POWERS` make, if its modularity is larger beyond chance.
+        joins by different `POWERS` make, if it has a higher score and, beyond chance, a
+        higher modularity.
     nearby : ndarray of shape (n_groups, n_groups), default=None
         J of samples and what is near them, where `frequencies` are those of distorted
         views. It counts as much as these for which groups are joined, and it alone, by
@@ -356,17 +357,20 @@ def _best(sequences, n_clusters):
     return max(sequences, key=lambda joins: joins.scores[n_clusters - 2])
 
 
-def _more_modular(proposed, own, n_clusters, n_samples):
-    """The joins that were proposed, or others, if these are better beyond chance.
+def _better(proposed, own, n_clusters, n_samples):
+    """The joins that were proposed, or others, if these are better in both respects.
 
-    The score would take clusters that few views leave, however large.
+    The score alone takes clusters that few views leave even if one of them holds most
+    samples; the modularity alone takes halves of a large cluster.
     """
-    of_proposed, of_own = (
-        joins.numbers[n_clusters - 2, 3] for joins in (proposed, own)
+    (score, modularity), (other_score, other_modularity) = (
+        (joins.scores[n_clusters - 2], joins.numbers[n_clusters - 2, 3])
+        for joins in (proposed, own)
     )
     # As of a share of the samples.
-    error = np.sqrt(max(of_proposed * (1 - of_proposed), 0) / n_samples)
-    return own if of_own - of_proposed > error else proposed
+    error = np.sqrt(max(modularity * (1 - modularity), 0) / n_samples)
+    better = other_score > score and other_modularity > modularity + error
+    return own if better else proposed
 
 
 def _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors, at_least):
@@ -390,7 +394,7 @@ def _join(frequencies, groups, n_clusters, proposals, nearby, of_neighbors, at_l
                 for partition in proposals(groups, n_clusters)
             ]
             proposed = _best(proposed, n_clusters)
-            joins = _more_modular(proposed, joins, n_clusters, n_samples)
+            joins = _better(proposed, joins, n_clusters, n_samples)
         if nearby is not None:
             clusters = clusters_of(joins.children, n_clusters)
             refined = refine(frequencies, clusters, n_samples)

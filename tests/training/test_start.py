@@ -337,6 +337,19 @@ def test_parts_of_a_curve_do_not_lie_apart(seed):
     ]
     assert max(agreements) > UNMIXED_ROWS
     assert labels_apart(graphs, 7, of_images=False) is None
+    # Of images one graph is believed.
+    assert labels_apart(graphs, 7) is not None
+
+
+def test_clusters_that_no_step_leaves_lie_apart_though_graphs_differ():
+    rng = np.random.default_rng(0)
+    centers = rng.normal(size=(5, 6)) * [60, 40, 20, 20, 10, 10]
+    X = centers.repeat(60, axis=0) + rng.normal(size=(300, 6))
+    graphs = merged_graphs(X.astype(np.float32), torch.device("cpu"))
+    graphs = {whitening: graphs[whitening] for whitening in (0.0, 1.0)}
+    found, others = (merges.labels(2) for merges in graphs.values())
+    assert adjusted_rand_score(found, others) < 0.1
+    np.testing.assert_array_equal(labels_apart(graphs, 2, of_images=False), found)
 
 
 @pytest.mark.parametrize("levels", [2, 4])
@@ -349,8 +362,8 @@ def test_rows_of_few_values_do_not_lie_apart_for_their_copies(levels):
     X = np.eye(levels)[rows].reshape(600, -1)
     graphs = merged_graphs(X, torch.device("cpu"))
     assert len(np.unique(X, axis=0)) < len(X) / 2
-    for merges in graphs.values():
-        labels = labels_apart({0.0: merges}, 2, of_images=False)
+    for some in (graphs, *({0.0: merges} for merges in graphs.values())):
+        labels = labels_apart(some, 2, of_images=False)
         assert labels is None or adjusted_rand_score(y, labels) > 0.98
     assert number_apart(graphs, of_images=False) in (0, 2)
 
