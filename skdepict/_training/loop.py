@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from skdepict._training import graphs, judge
 from skdepict._training.held_out import HeldOut
+from skdepict._training.mixed import rows_to_compare
 from skdepict._training.neighbors import embedded_frequencies, neighbors_of
 from skdepict._training.noise import Noise
 from skdepict._training.number import are_apart, number_before_fall
@@ -281,8 +282,8 @@ class Training:
 
     def _graphs(self):
         if self._merged is None:
-            rows, device = self._labelled.rows(), self._samples.device
-            self._merged = graphs.merged_graphs(rows, device)
+            rows = rows_to_compare(self._labelled, self._settings)
+            self._merged = graphs.merged_graphs(rows, self._samples.device)
         return self._merged
 
     def _labels_for_another_round(self):

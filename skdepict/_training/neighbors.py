@@ -11,6 +11,7 @@ from skdepict._path_integral.components import WhitenedComponents
 from skdepict._path_integral.copies import Copies
 from skdepict._path_integral.graph import nearest_neighbors
 from skdepict._training.device_neighbors import device_neighbors
+from skdepict._training.mixed import rows_to_compare
 from skdepict._training.start import (
     FINE_WHITENING,
     MAX_LABELLED,
@@ -108,7 +109,7 @@ def neighbors_of(labelled, settings, processes, device):
     if n_neighbors == 0 or settings.n_labelled < 2 or not settings.is_table:
         return None
     numbers = processes.from_first(
-        lambda: nearest_rows(labelled.rows(), n_neighbors, device)
+        lambda: nearest_rows(rows_to_compare(labelled, settings), n_neighbors, device)
     )
     if members is not None:
         numbers = members[numbers]

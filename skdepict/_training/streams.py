@@ -12,6 +12,7 @@ USES = (
     "screening",
     "clusterer",
     "held out",
+    "columns",
 )
 
 

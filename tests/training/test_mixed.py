@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import adjusted_rand_score
+
+from skdepict import DEPICTClustering
+from skdepict._training.mixed import dequantized
+
+
+def quantity(n_rows):
+    return np.random.default_rng(1).permutation(n_rows) / 7
+
+
+@given(
+    answers=arrays(np.float32, st.integers(30, 60), elements=st.integers(-3, 5)),
+    seed=st.integers(0, 1000),
+)
+def test_each_value_stays_the_nearest_one_to_its_number(answers, seed):
+    rows = np.column_stack([quantity(len(answers)), answers]).astype(np.float32)
+    before = rows.copy()
+    spread = dequantized(rows, seed)
+    np.testing.assert_array_equal(rows, before)
+    np.testing.assert_array_equal(spread[:, 0], rows[:, 0])
+    values = np.unique(answers)
+    nearest = values[np.abs(spread[:, 1:] - values).argmin(axis=1)]
+    # Half-way between two, rounding may decide.
+    is_half_way = np.isin(spread[:, 1], (values[1:] + values[:-1]) / 2)
+    assert np.all((nearest == answers) | is_half_way)
+    if len(values) > 1:
+        assert len(np.unique(spread[:, 1])) > len(values)
+        width = np.diff(values).max()
+        assert np.ptp(spread[:, 1]) <= np.ptp(values) + width * (1 + 1e-6)
+    np.testing.assert_array_equal(spread, dequantized(rows, seed))
+
+
+def test_there_is_no_gap_between_two_answers():
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([quantity(5000), rng.integers(0, 2, 5000)])
+    spread = np.sort(dequantized(rows, 0)[:, 1])
+    assert spread[0] < -0.49
+    assert spread[-1] > 1.49
+    assert np.diff(spread).max() < 0.01
+
+
+@pytest.mark.parametrize("kind", ["few", "many", "late", "constant"])
+def test_rows_of_one_kind_of_columns_are_left_as_they_are(kind):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 3, (2000, 4)).astype(float)
+    if kind == "many":
+        rows = rng.normal(size=(2000, 4))
+    if kind == "late":
+        # Columns whose first values are few.
+        rows[1000:] = rng.normal(size=(1000, 4))
+    if kind == "constant":
+        rows[:, :2], rows[:, 2:] = 3.0, rng.normal(size=(2000, 2))
+    np.testing.assert_array_equal(dequantized(rows, 0), rows)
+
+
+def test_a_category_that_means_nothing_does_not_part_the_rows():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 600)
+    quantities = 5 * np.eye(3)[y] + rng.normal(size=(600, 3))
+    categories = np.eye(3)[rng.integers(0, 3, 600)]
+    X = np.hstack([quantities / quantities.std(axis=0), categories])
+    labels = DEPICTClustering(3, random_state=0).fit_predict(X)
+    assert adjusted_rand_score(y, labels) > 0.9
