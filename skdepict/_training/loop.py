@@ -333,9 +333,8 @@ class Training:
 
     def _nearby(self):
         """J of samples and their neighbours in the embedding."""
-        predicted = assign_all(self.model, self._labelled)
-        n_neighbors = self._settings.n_neighbors
-        return embedded_frequencies(predicted, self._embedding(), n_neighbors)
+        of_labelled = assign_all(self.model, self._labelled), self._embedding()
+        return embedded_frequencies(*of_labelled, self._settings.n_neighbors)
 
     def _proposals(self, groups, n_clusters):
         if self._members is not None:

@@ -4,8 +4,10 @@ import numpy as np
 
 from skdepict._training.streams import stream_seed
 
-# A column of more different values is a quantity.
+# A column of more different values is a quantity. So is one that is mostly one value,
+# whose other values fewer rows share than this.
 MAX_VALUES = 20
+MIN_SHARED = 10
 # Of so many rows first, which tells of most columns.
 N_LOOKED_AT = 1000
 
@@ -45,25 +47,30 @@ def dequantized(rows, seed):
     Returns
     -------
     rows : ndarray of shape (n_samples, n_features)
-        The same array where no column, or each, has few values.
+        The same array where no column, or each, has few values, and where these are
+        rare: noise would hide them.
     """
     first = np.sort(rows[:N_LOOKED_AT], axis=0)
     n_values = 1 + (first[1:] != first[:-1]).sum(axis=0)
-    values = {
-        column: np.unique(rows[:, column])
-        for column in np.flatnonzero(n_values <= MAX_VALUES)
-    }
-    is_few = {column: len(found) <= MAX_VALUES for column, found in values.items()}
-    if sum(is_few.values()) == rows.shape[1]:
+    of_few = {}
+    for column in np.flatnonzero(n_values <= MAX_VALUES):
+        values, counts = np.unique(rows[:, column], return_counts=True)
+        if len(values) <= MAX_VALUES:
+            of_few[column] = values, counts
+    if len(of_few) == rows.shape[1]:
         return rows
     generator, spread = np.random.default_rng(seed), rows
-    for column, found in values.items():
-        if is_few[column] and len(found) > 1:
-            spread = rows.copy() if spread is rows else spread
-            middle = (found[1:] + found[:-1]) / 2
-            lowest, highest = 2 * found[[0, -1]] - middle[[0, -1]]
-            place = np.searchsorted(found, rows[:, column])
-            spread[:, column] = generator.uniform(
-                np.append(lowest, middle)[place], np.append(middle, highest)[place]
-            )
+    for column, (values, counts) in of_few.items():
+        n_others = counts.sum() - counts.max()
+        if n_others < MIN_SHARED * (len(values) - 1) or len(values) == 1:
+            continue
+        middle = (values[1:] + values[:-1]) / 2
+        lowest, highest = 2 * values[[0, -1]] - middle[[0, -1]]
+        lower, upper = np.append(lowest, middle), np.append(middle, highest)
+        noise = np.average((upper - lower) ** 2 / 12, weights=counts)
+        if noise > rows[:, column].var():
+            continue
+        spread = rows.copy() if spread is rows else spread
+        place = np.searchsorted(values, rows[:, column])
+        spread[:, column] = generator.uniform(lower[place], upper[place])
     return spread

@@ -29,7 +29,6 @@ def test_each_value_stays_the_nearest_one_to_its_number(answers, seed):
     is_half_way = np.isin(spread[:, 1], (values[1:] + values[:-1]) / 2)
     assert np.all((nearest == answers) | is_half_way)
     if len(values) > 1:
-        assert len(np.unique(spread[:, 1])) > len(values)
         width = np.diff(values).max()
         assert np.ptp(spread[:, 1]) <= np.ptp(values) + width * (1 + 1e-6)
     np.testing.assert_array_equal(spread, dequantized(rows, seed))
@@ -42,6 +41,19 @@ def test_there_is_no_gap_between_two_answers():
     assert spread[0] < -0.49
     assert spread[-1] > 1.49
     assert np.diff(spread).max() < 0.01
+
+
+@pytest.mark.parametrize(("share", "is_spread"), [(0.3, True), (0.05, False)])
+def test_rare_answers_are_not_hidden_by_noise(share, is_spread):
+    rows = np.column_stack([quantity(1000), np.arange(1000) < 1000 * share])
+    assert (len(np.unique(dequantized(rows, 0)[:, 1])) > 2) == is_spread
+
+
+def test_a_quantity_that_is_mostly_zero_is_left_as_it_is():
+    amounts = np.zeros(1000)
+    amounts[:15] = np.arange(1, 16) * 1.1
+    rows = np.column_stack([quantity(1000), amounts])
+    np.testing.assert_array_equal(dequantized(rows, 0), rows)
 
 
 @pytest.mark.parametrize("kind", ["few", "many", "late", "constant"])
