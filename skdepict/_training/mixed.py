@@ -35,9 +35,9 @@ def dequantized(rows, seed):
 
     No row lies between two categories or two answers. So neighbours, and walks along
     them, would not lead from one to the other, and any such column would part the rows,
-    whatever all others say. With a uniform random number in place of each value, from
-    half-way to the next lower one to half-way to the next higher one, there is no gap;
-    what values go together is seen as before.
+    whatever all others say. With a uniform random number in place of each value, nearer
+    to it than half-way to the next one, there is no gap; what values go together is
+    seen as before.
 
     Parameters
     ----------
@@ -64,13 +64,12 @@ def dequantized(rows, seed):
         n_others = counts.sum() - counts.max()
         if n_others < MIN_SHARED * (len(values) - 1) or len(values) == 1:
             continue
-        middle = (values[1:] + values[:-1]) / 2
-        lowest, highest = 2 * values[[0, -1]] - middle[[0, -1]]
-        lower, upper = np.append(lowest, middle), np.append(middle, highest)
-        noise = np.average((upper - lower) ** 2 / 12, weights=counts)
-        if noise > rows[:, column].var():
+        gaps = np.diff(values.astype(np.float64))
+        # One that is far from all others says nothing of these.
+        reach = np.minimum(np.append(gaps[0], gaps), np.append(gaps, gaps[-1])) / 2
+        if np.average(reach**2 / 3, weights=counts) > rows[:, column].var():
             continue
         spread = rows.copy() if spread is rows else spread
-        place = np.searchsorted(values, rows[:, column])
-        spread[:, column] = generator.uniform(lower[place], upper[place])
+        noise = reach[np.searchsorted(values, rows[:, column])]
+        spread[:, column] += noise * generator.uniform(-1, 1, len(rows))
     return spread
