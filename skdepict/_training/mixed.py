@@ -4,9 +4,12 @@ import numpy as np
 
 from skdepict._training.streams import stream_seed
 
-# A column of more different values is a quantity. So is one that is mostly one value,
-# whose other values fewer rows share than this.
-MAX_VALUES = 20
+# A column of more different values is a quantity for sure, and tables have one. A
+# category, or an answer, has fewer: of eleven equally likely values the gaps make up
+# less than a hundredth of the variance, and part nothing.
+MIN_QUANTITY = 20
+MAX_VALUES = 10
+# So many rows have to share each value but the most common one.
 MIN_SHARED = 10
 # Of so many rows first, which tells of most columns.
 N_LOOKED_AT = 1000
@@ -53,16 +56,17 @@ def dequantized(rows, seed):
     first = np.sort(rows[:N_LOOKED_AT], axis=0)
     n_values = 1 + (first[1:] != first[:-1]).sum(axis=0)
     of_few = {}
-    for column in np.flatnonzero(n_values <= MAX_VALUES):
+    for column in np.flatnonzero(n_values <= MIN_QUANTITY):
         values, counts = np.unique(rows[:, column], return_counts=True)
-        if len(values) <= MAX_VALUES:
+        if len(values) <= MIN_QUANTITY:
             of_few[column] = values, counts
     if len(of_few) == rows.shape[1]:
         return rows
     generator, spread = np.random.default_rng(seed), rows
     for column, (values, counts) in of_few.items():
         n_others = counts.sum() - counts.max()
-        if n_others < MIN_SHARED * (len(values) - 1) or len(values) == 1:
+        is_shared = n_others >= MIN_SHARED * (len(values) - 1)
+        if not 1 < len(values) <= MAX_VALUES or not is_shared:
             continue
         gaps = np.diff(values.astype(np.float64))
         # One that is far from all others says nothing of these.

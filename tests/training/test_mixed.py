@@ -62,6 +62,17 @@ def test_a_quantity_that_is_mostly_zero_is_left_as_it_is():
     np.testing.assert_array_equal(dequantized(rows, 0), rows)
 
 
+@pytest.mark.parametrize(("n_values", "is_spread"), [(10, True), (11, False)])
+def test_a_column_of_many_values_needs_no_noise(n_values, is_spread):
+    rows = np.column_stack([quantity(1000), np.arange(1000) % n_values])
+    assert (len(np.unique(dequantized(rows, 0)[:, 1])) > n_values) == is_spread
+
+
+def test_columns_of_some_values_make_no_table_of_quantities():
+    rows = np.column_stack([np.arange(1000) % 17, np.arange(1000) % 2]).astype(float)
+    assert dequantized(rows, 0) is rows
+
+
 @pytest.mark.parametrize("kind", ["few", "many", "late", "constant"])
 def test_rows_of_one_kind_of_columns_are_left_as_they_are(kind):
     rng = np.random.default_rng(0)
