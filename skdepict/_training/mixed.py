@@ -4,9 +4,9 @@ import numpy as np
 
 from skdepict._training.streams import stream_seed
 
-# A column of more different values is a quantity for sure, and tables have one. A
-# category, or an answer, has fewer: of eleven equally likely values the gaps make up
-# less than a hundredth of the variance, and part nothing.
+# Tables are changed where some column has more different values, so that it surely is
+# a quantity, and others have fewer: of eleven equally likely values the noise is less
+# than a hundredth of the variance, and gaps part nothing.
 MIN_QUANTITY = 20
 MAX_VALUES = 10
 # So many rows have to share each value but the most common one.
