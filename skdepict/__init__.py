@@ -3,7 +3,6 @@
 `DEPICTClustering` finds groups in images, tables and series without labels.
 """
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +17,6 @@ if TYPE_CHECKING:
     )
 
 __version__ = "0.1.0"
-
-# The threads of a product wait for each other. GNU's OpenMP has them wait in a loop
-# that keeps a core busy for a millisecond and more, so beside another process, which
-# has that core, training takes twenty times as long. This makes it some microseconds,
-# if torch is not loaded yet.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 # Loaded on first use, since torch takes seconds to import.
 _HOMES = {

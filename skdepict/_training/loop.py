@@ -88,13 +88,10 @@ class Training:
         self._descent = GradientDescent(
             model, samples, settings, processes, self._noise
         )
-        generators = {f"global {name}": g for name, g in generators.items()}
-        self.progress = Progress(
-            model,
-            settings,
-            {"order": self._order, "noise": of_noise, **generators},
-            self._descent.new_optimizer,
-        )
+        named = {f"global {name}": g for name, g in generators.items()}
+        named = {"order": self._order, "noise": of_noise, **named}
+        new_optimizer = self._descent.new_optimizer
+        self.progress = Progress(model, settings, named, new_optimizer)
 
     def resume(self, saved):
         """Continue from what a checkpoint holds.
@@ -136,7 +133,8 @@ class Training:
             double_precision_device(self._samples.device),
         )
         try:
-            self._train(events)
+            with self._descent.waits:
+                self._train(events)
         except KeyboardInterrupt:
             if not progress.final or self._processes.size > 1:
                 raise

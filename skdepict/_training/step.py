@@ -1,6 +1,7 @@
 """One step of gradient descent; `losses` says what a batch teaches the network."""
 
 from contextlib import nullcontext
+from time import perf_counter
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from skdepict._training.captured import CapturedStep, graphs_for
 from skdepict._training.executors import InParts, own_share
 from skdepict._training.objectives import clustering_loss
 from skdepict._training.settings import MIN_DECODER_STEPS, WARM_UP
+from skdepict._training.waits import Waits
 from skdepict.networks._base import no_corruption
 from skdepict.networks._device import training_precision
 
@@ -179,6 +181,11 @@ class GradientDescent:
         Those that train the model together.
     noise : Noise
         Another one in each process.
+
+    Attributes
+    ----------
+    waits : Waits
+        A context that steps are taken in.
     """
 
     def __init__(self, model, samples, settings, processes, noise):
@@ -186,6 +193,7 @@ class GradientDescent:
         self._settings, self._processes, self._noise = settings, processes, noise
         self._share = processes.share(settings.n_samples)
         self._in_parts = InParts()
+        self.waits = Waits(samples.device)
         # A module of the user's own may do something else each time.
         same_each_time = not settings.own_network and samples.on_device
         self._graphs = None
@@ -223,6 +231,8 @@ class GradientDescent:
         """
 
         def step(index, weights):
+            start = perf_counter()
+
             def gradients(parts):
                 optimizer.zero_grad()
                 return sum(
@@ -235,6 +245,7 @@ class GradientDescent:
             optimizer.step()
             if average is not None:
                 average.update()
+            self.waits.heed(perf_counter() - start)
             return terms
 
         return step if self._graphs is None else CapturedStep(step, self._graphs)
