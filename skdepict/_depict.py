@@ -219,7 +219,8 @@ class DEPICTClustering(
         Most epochs of the joint phase, in each round. By default 20; more on small
         data, for at least 1280 steps (see `batch_size`), and fewer on large data, for
         at most 12,000 steps, but no fewer than 4. None for clusters that were not found
-        to be even but lie apart. Of images, half as many, but at least 20, in the
+        to be even but lie apart. Of images, 0.6 times as many, but at least 40, for
+        groups that are yet to be joined, and half as many, but at least 20, in other
         rounds after the first.
         The phase ends before, has converged, when fewer than 0.2 % of the samples would
         change cluster if they went on as in the last epoch, after the first quarter;

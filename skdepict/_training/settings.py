@@ -22,7 +22,7 @@ MAX_JOINT_EPOCHS = 20
 # The shares of these epochs that images take where groups are yet to be joined, and in
 # a round whose network another one has trained, more of which brought nothing; but no
 # fewer than so many, if there are.
-SHARES_OF_FINE = {"initialise": (0.5, 40), "joint": (1.0, 0)}
+SHARES_OF_FINE = {"initialise": (0.5, 40), "joint": (0.6, 40)}
 SHARES_OF_LATER = {
     "initialise": (0.25, MIN_FIT_EPOCHS),
     "joint": (0.5, MAX_JOINT_EPOCHS),

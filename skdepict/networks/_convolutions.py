@@ -13,6 +13,7 @@ what the library itself finds: a transposed convolution, and the gradient of the
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -142,6 +143,13 @@ def transposed_convolution(x, weight, bias, stride, padding, output_padding):
     return maps if bias is None else maps.add_(bias.view(-1, *[1] * len(sides)))
 
 
+@lru_cache(1024)
+def equal_parts(n_rows):
+    """Into how many equal parts rows are summed; None if no number of them divides."""
+    numbers = range(N_PRODUCTS, MOST_PRODUCTS + 1)
+    return next((n for n in numbers if n_rows % n == 0), None)
+
+
 def product_of_transposed(a, b):
     """a.T @ b, rounded alike with any number of threads.
 
@@ -151,7 +159,7 @@ def product_of_transposed(a, b):
     Parameters
     ----------
     a, b : tensor of shape (n_rows, n_left) and (n_rows, n_right)
-        Rows without gaps between them.
+        Of which rows can be split without a copy.
 
     Returns
     -------
@@ -159,24 +167,26 @@ def product_of_transposed(a, b):
         In single precision at least.
     """
     precision = torch.promote_types(a.dtype, torch.float32)
-    numbers = range(N_PRODUCTS, MOST_PRODUCTS + 1)
-    n_products = next((n for n in numbers if len(a) % n == 0), N_PRODUCTS)
+    n_products, rest = equal_parts(len(a)), None
+    if n_products is None:
+        n_products = N_PRODUCTS
+        whole = len(a) // n_products * n_products
+        # Fewer than that are summed by one thread.
+        rest = a[whole:].t() @ b[whole:]
+        a, b = a[:whole], b[:whole]
     n_rows = len(a) // n_products
-    whole = n_products * n_rows
-    a_parts, b_parts = (
-        tensor[:whole].view(n_products, n_rows, tensor.shape[1]) for tensor in (a, b)
-    )
+    a_parts = a.view(n_products, n_rows, a.shape[1])
+    b_parts = b.view(n_products, n_rows, b.shape[1])
     product = torch.bmm(a_parts.transpose(1, 2), b_parts).sum(dim=0, dtype=precision)
-    # Fewer than that are summed by one thread.
-    return product + a[whole:].t() @ b[whole:] if whole < len(a) else product
+    return product if rest is None else product + rest
 
 
 def weight_gradient(read, seen, weight, stride, padding, windows_bytes):
     """Gradient of the weights: what was seen times the windows it was seen in.
 
-    The windows of so many samples as `windows_bytes` hold are laid out as rows of a
-    matrix. One matrix product adds up their positions, in an order that does not depend
-    on the number of threads.
+    The windows of so many samples as `windows_bytes` hold are laid out as a matrix. One
+    matrix product adds up their positions, in an order that does not depend on the
+    number of threads.
 
     Parameters
     ----------
@@ -203,35 +213,41 @@ def weight_gradient(read, seen, weight, stride, padding, windows_bytes):
     n_columns = math.prod(kernel_size) * n_read
     n_at_once = windows_bytes // (n_positions * n_columns * read.element_size())
     n_at_once = max(min(n_at_once, n_samples), 1)
-    sides = read.shape[2:]
     # Channels last, so that a window is a few runs of values beside each other.
-    cells = read.new_zeros(
-        n_at_once,
-        *(n + 2 * width for n, width in zip(sides, padding, strict=True)),
-        n_read,
-    )
-    inside = cells.movedim(-1, 1)
-    for dim, (width, length) in enumerate(zip(padding, sides, strict=True), start=2):
-        inside = inside.narrow(dim, width, length)
-    of_sample, *of_sides, of_channel = cells.stride()
-    of_positions = [
-        step * length for step, length in zip(stride, of_sides, strict=True)
-    ]
-    windows = cells.as_strided(
-        (n_at_once, *positions, *kernel_size, n_read),
-        (of_sample, *of_positions, *of_sides, of_channel),
-    )
-    columns = windows.new_empty(windows.shape)
+    read, seen = read.movedim(1, -1), seen.movedim(1, -1)
+    is_padded = any(padding)
+    if is_padded:
+        sides = list(zip(padding, read.shape[1:-1], strict=True))
+        padded = (length + 2 * width for width, length in sides)
+        inside = cells = read.new_zeros(n_at_once, *padded, n_read)
+        for dim, (width, length) in enumerate(sides, start=1):
+            inside = inside.narrow(dim, width, length)
+    buffer = read.new_empty(n_at_once * n_positions * n_columns)
     total: Any = None
-    for some_read, some_seen in zip(
-        read.split(n_at_once), seen.split(n_at_once), strict=True
-    ):
-        n_some = len(some_read)
-        inside[:n_some].copy_(some_read)
-        columns[:n_some].copy_(windows[:n_some])
-        rows = some_seen.movedim(1, -1).reshape(-1, n_seen).contiguous()
-        some_columns = columns[:n_some].view(-1, n_columns)
-        product = product_of_transposed(rows, some_columns)
+    for start in range(0, max(n_samples, 1), n_at_once):
+        n_some = min(n_at_once, n_samples - start)
+        n_places = n_some * n_positions
+        some_read = read.narrow(0, start, n_some)
+        if is_padded:
+            inside.narrow(0, 0, n_some).copy_(some_read)
+            some_read = cells
+        of_sample, *of_sides, of_channel = some_read.stride()
+        of_positions = [
+            step * length for step, length in zip(stride, of_sides, strict=True)
+        ]
+        places = (n_some, *positions), (of_sample, *of_positions)
+        of_window = (*kernel_size, n_read), (*of_sides, of_channel)
+        # The longer runs of values last, as copies are fastest.
+        first, last = (of_window, places) if n_read == 1 else (places, of_window)
+        shape, strides = first[0] + last[0], first[1] + last[1]
+        columns = buffer.narrow(0, 0, n_places * n_columns)
+        columns.view(shape).copy_(some_read.as_strided(shape, strides))
+        if n_read == 1:
+            columns = columns.view(n_columns, n_places).t()
+        else:
+            columns = columns.view(n_places, n_columns)
+        rows = seen.narrow(0, start, n_some).reshape(-1, n_seen)
+        product = product_of_transposed(rows, columns)
         # In single precision: half would lose what later parts add.
         total = product if total is None else total.add_(product)
     gradient = total.view(n_seen, *kernel_size, n_read).movedim(-1, 1)

@@ -98,6 +98,8 @@ def test_large_data_have_no_epochs_to_spare():
         phase="initialise", final=False, apart=False, prior=np.full(60, 1 / 60)
     )
     assert settings.n_epochs(fine) == math.ceil(25 * 60 / 40)
+    fine.phase = "joint"
+    assert settings.n_epochs(fine) == math.ceil(1280 / 40)
     for phase, least in (("initialise", 12), ("joint", 20)):
         later = SimpleNamespace(
             phase=phase, final=True, apart=False, round=2, prior=np.full(10, 0.1)
@@ -109,6 +111,15 @@ def test_large_data_have_no_epochs_to_spare():
         apart = SimpleNamespace(**vars(later) | {"apart": True})
         share = {"initialise": 2, "joint": 0}[phase]
         assert settings.n_epochs(apart) == share * settings.n_epochs(first)
+
+
+def test_fine_groups_of_small_data_take_fewer_epochs():
+    """Half of those of their labels, and 0.6 of those of the joint phase."""
+    settings = settings_of(1600, 10)
+    fine = SimpleNamespace(final=False, apart=False, prior=np.full(60, 1 / 60))
+    for phase, share, most in (("initialise", 0.5, 25 * 60), ("joint", 0.6, 1280)):
+        n_epochs = settings.n_epochs(SimpleNamespace(phase=phase, **vars(fine)))
+        assert n_epochs == math.ceil(share * math.ceil(most / 16))
 
 
 @pytest.mark.parametrize(
