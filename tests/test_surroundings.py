@@ -398,7 +398,7 @@ def test_the_documentation_says_how_many_cases_there_are():
 
 def test_importing_leaves_the_environment():
     program = (
-        "import os; before = dict(os.environ)\n"
+        "import os, sklearn, torch; before = dict(os.environ)\n"
         "import skdepict; skdepict.DEPICTClustering\n"
         "assert dict(os.environ) == before"
     )

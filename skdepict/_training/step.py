@@ -193,7 +193,7 @@ class GradientDescent:
         self._settings, self._processes, self._noise = settings, processes, noise
         self._share = processes.share(settings.n_samples)
         self._in_parts = InParts()
-        self.waits = Waits(samples.device)
+        self.waits = Waits(samples.device, n_timed=RECONSTRUCTED_EVERY)
         # A module of the user's own may do something else each time.
         same_each_time = not settings.own_network and samples.on_device
         self._graphs = None

@@ -159,7 +159,7 @@ def product_of_transposed(a, b):
     Parameters
     ----------
     a, b : tensor of shape (n_rows, n_left) and (n_rows, n_right)
-        Of which rows can be split without a copy.
+        Without gaps, in the order of rows or of columns.
 
     Returns
     -------
@@ -171,7 +171,7 @@ def product_of_transposed(a, b):
     if n_products is None:
         n_products = N_PRODUCTS
         whole = len(a) // n_products * n_products
-        # Fewer than that are summed by one thread.
+        # Fewer rows than products are summed by one thread.
         rest = a[whole:].t() @ b[whole:]
         a, b = a[:whole], b[:whole]
     n_rows = len(a) // n_products
@@ -246,7 +246,7 @@ def weight_gradient(read, seen, weight, stride, padding, windows_bytes):
             columns = columns.view(n_columns, n_places).t()
         else:
             columns = columns.view(n_places, n_columns)
-        rows = seen.narrow(0, start, n_some).reshape(-1, n_seen)
+        rows = seen.narrow(0, start, n_some).reshape(-1, n_seen).contiguous()
         product = product_of_transposed(rows, columns)
         # In single precision: half would lose what later parts add.
         total = product if total is None else total.add_(product)

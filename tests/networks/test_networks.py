@@ -321,6 +321,20 @@ def test_convolutions_have_the_gradients_of_torch(case, windows_bytes, channels_
 
 
 @pytest.mark.parametrize("case", LAYERS)
+def test_convolutions_see_no_difference_in_how_gradients_lie_in_memory(case):
+    """Of a sum the gradient is one number for all; then as one for each value."""
+    layer, shape = LAYERS[case]
+    x = torch.rand((32, *shape), generator=torch.Generator().manual_seed(0))
+    output = layer(x)
+    one = torch.ones(())
+    found = [
+        torch.autograd.grad(output, layer.weight, towards, retain_graph=True)[0]
+        for towards in (one.expand(output.shape), one.expand(output.shape).clone())
+    ]
+    torch.testing.assert_close(*found, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("case", LAYERS)
 def test_convolutions_have_gradients_of_no_samples(case):
     layer, shape = LAYERS[case]
     _, _, of_weights, of_biases = gradients(
