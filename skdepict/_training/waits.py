@@ -126,8 +126,10 @@ class Waits:
 def _be_idle(n_threads, begun, end):
     """Stay, and with this thread the set that has helped it once."""
     n_bytes = n_threads * BYTES_PER_THREAD
-    torch.empty(n_bytes, dtype=torch.uint8, device="cpu").fill_(0)
-    begun.set()
+    try:
+        torch.empty(n_bytes, dtype=torch.uint8, device="cpu").fill_(0)
+    finally:
+        begun.set()
     end.wait()
 
 
