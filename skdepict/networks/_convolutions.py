@@ -3,9 +3,10 @@
 This is why they are there. torch's own gradients of the weights differ between 1, 2 and
 4 threads, by 1e-6 to 3e-3 of the largest in bfloat16 and in float32, and training makes
 such differences larger. Forward and backward through the convolutions of
-`PublishedConvAutoencoder` with channels last take 1.01, 0.57 and 0.55 times torch's
+`PublishedConvAutoencoder` with channels last take 1.06, 1.06 and 1.14 times torch's
 time in bfloat16 for 256 images of 8x8, 256 of 28x28 and 64 of 128x128, and in float32
-1.29, 1.15 and 1.04 times (1 thread of an AMD EPYC with bfloat16 products; torch 2.13).
+1.31, 1.12 and 1.13 times (medians of seven turns; 1 thread of an AMD EPYC with bfloat16
+products; torch 2.13). On another one it was 0.57 times for 28x28 in bfloat16.
 
 3 threads and more still change last bits of sums over some 40,000 windows in bfloat16
 (images in colour, or above 100 pixels), and, where they cannot share a batch evenly, of
