@@ -14,7 +14,6 @@ what the library itself finds: a transposed convolution, and the gradient of the
 """
 
 import math
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -144,13 +143,6 @@ def transposed_convolution(x, weight, bias, stride, padding, output_padding):
     return maps if bias is None else maps.add_(bias.view(-1, *[1] * len(sides)))
 
 
-@lru_cache(1024)
-def equal_parts(n_rows):
-    """Into how many equal parts rows are summed; None if no number of them divides."""
-    numbers = range(N_PRODUCTS, MOST_PRODUCTS + 1)
-    return next((n for n in numbers if n_rows % n == 0), None)
-
-
 def product_of_transposed(a, b):
     """a.T @ b, rounded alike with any number of threads.
 
@@ -168,13 +160,12 @@ def product_of_transposed(a, b):
         In single precision at least.
     """
     precision = torch.promote_types(a.dtype, torch.float32)
-    n_products, rest = equal_parts(len(a)), None
-    if n_products is None:
-        n_products = N_PRODUCTS
-        whole = len(a) // n_products * n_products
+    numbers = range(N_PRODUCTS, MOST_PRODUCTS + 1)
+    n_products, rest = next((n for n in numbers if len(a) % n == 0), N_PRODUCTS), None
+    if n_left := len(a) % n_products:
         # Fewer rows than products are summed by one thread.
-        rest = a[whole:].t() @ b[whole:]
-        a, b = a[:whole], b[:whole]
+        rest = a[-n_left:].t() @ b[-n_left:]
+        a, b = a[:-n_left], b[:-n_left]
     n_rows = len(a) // n_products
     a_parts = a.view(n_products, n_rows, a.shape[1])
     b_parts = b.view(n_products, n_rows, b.shape[1])

@@ -9,11 +9,12 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from skdepict._training import step, waits
+from skdepict._training import waits
 from skdepict._training.waits import Waits
 
 CPU = torch.device("cpu")
 N_TIMED = 8
+PAUSE = waits.PAUSE
 
 
 def of_two():
@@ -49,9 +50,6 @@ def take_steps(waits, n_steps, of_long, of_short):
         n_short += waits.are_short
         waits.heed(of_short if waits.are_short else of_long)
     return n_short
-
-
-PAUSE = waits.PAUSE
 
 
 def test_waits_are_long_where_that_is_faster(waits):
@@ -136,10 +134,6 @@ def test_steps_go_on_where_no_thread_can_start(waits, monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert take_steps(waits, 100, of_long=30.0, of_short=1.0) == 0
-
-
-def test_a_comparison_has_as_many_decoded_batches_of_either_way():
-    assert N_TIMED % step.RECONSTRUCTED_EVERY == 0
 
 
 AT_EXIT = """
