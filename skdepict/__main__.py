@@ -22,7 +22,7 @@ import numpy as np
 from skdepict._data.paths import as_path
 from skdepict._data.stored import read_image_folder, read_samples
 from skdepict._depict import DEPICTClustering, load
-from skdepict._typicality import density_of_samples
+from skdepict._typicality import typicality_of
 from skdepict.persistence._files import replaced
 from skdepict.report import make_report
 
@@ -266,9 +266,9 @@ def _table(model, files, samples, names):
     probabilities = model.predict_proba(samples)
     labels = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
-    of_fit = density_of_samples(
-        model.embedding_, model.labels_, model.cluster_centers_
-    )(model.embedding_)
+    of_fit = typicality_of(model.embedding_, model.labels_, model.cluster_centers_)(
+        model.embedding_
+    )
     # The share of the samples of the fit that are less typical.
     less = np.searchsorted(np.sort(of_fit), model.score_samples(samples))
     typicality = less / len(of_fit)

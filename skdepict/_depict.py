@@ -56,7 +56,7 @@ from skdepict._training.start import (
 )
 from skdepict._training.streams import stream_seed
 from skdepict._training.votes import estimator_of_votes
-from skdepict._typicality import density_of_samples
+from skdepict._typicality import typicality_of
 from skdepict.networks._base import Autoencoder
 from skdepict.networks._build import build_autoencoder, choose_network
 from skdepict.networks._device import resolve_device
@@ -975,10 +975,13 @@ class DEPICTClustering(
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            The logarithm of the density of training samples at each embedding: of a
-            Gaussian kernel whose squared width is their mean squared distance to the
-            mean of their cluster, at up to 2,000 of them. Samples of a small cluster
-            are less typical than those of a large one. Only differences mean something.
+            The lower one of two scores of the embedding, of which 0 is the median of
+            training samples and -1 their lower quartile. One is the logarithm of the
+            density of training samples: of a Gaussian kernel whose squared width is
+            their mean squared distance to the mean of their cluster. The other one is
+            the distance to the fifth nearest of them, negative. Up to 2,000 of them
+            are looked at. Samples of a small cluster are less typical than those of a
+            large one.
 
         Examples
         --------
@@ -995,14 +998,12 @@ class DEPICTClustering(
         (285, 8, 8)
         """
         check_is_fitted(self)
-        density = density_of_samples(
-            self.embedding_, self.labels_, self.cluster_centers_
-        )
+        typicality = typicality_of(self.embedding_, self.labels_, self.cluster_centers_)
 
-        def log_density(model, samples):
-            return torch.from_numpy(density(embed_all(model, samples).cpu().numpy()))
+        def score(model, samples):
+            return torch.from_numpy(typicality(embed_all(model, samples).cpu().numpy()))
 
-        return self._of_parts(X, log_density, np.float64)
+        return self._of_parts(X, score, np.float64)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to one file that :func:`skdepict.load` opens.

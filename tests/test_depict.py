@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skdepict import DEPICTClustering
-from skdepict._typicality import density_of_samples
+from skdepict._typicality import typicality_of
 from skdepict.benchmark.data import uneven_sample
 from skdepict.networks import DenseAutoencoder
 
@@ -450,18 +450,41 @@ def test_what_belongs_nowhere_is_untypical_even_as_a_cluster():
     labels = np.repeat(np.arange(4), (700, 900, 800, 100))
     centers = np.vstack([np.eye(4, 8), np.full(8, np.nan)])
     embedding = centers[labels] + 0.05 * rng.normal(size=(2500, 8))
-    log_density = density_of_samples(embedding, labels, centers)
-    scores = log_density(embedding)
+    scores = typicality_of(embedding, labels, centers)(embedding)
     assert roc_auc_score(labels < 3, scores) > 0.95
-    # The kernel is as wide as clusters are, and takes 2,000 of the samples.
-    width = np.square(embedding - centers[labels]).sum(axis=1).mean() + 8e-4
-    kernels = np.exp(cdist(embedding, embedding) ** 2 / (-2 * width)).mean(axis=1)
-    expected = np.log(kernels) - 4 * np.log(2 * np.pi * width)
-    np.testing.assert_allclose(scores, expected, atol=0.2)
-    few = labels > 2
-    of_few = density_of_samples(embedding[few], labels[few] - 3, centers[3:])
-    width = np.square(embedding[few] - centers[3]).sum(axis=1).mean() + 8e-4
-    distances = cdist(embedding[:50], embedding[few]) ** 2 / (2 * width)
-    expected = logsumexp(-distances, axis=1) - np.log(100)
-    expected -= 4 * np.log(2 * np.pi * width)
-    np.testing.assert_allclose(of_few(embedding[:50]), expected)
+    # What is between the clusters is near to most samples, but close to none.
+    between = embedding[labels < 3].mean(axis=0) + 0.02 * rng.normal(size=(100, 8))
+    assert typicality_of(embedding, labels, centers)(between).max() < scores.min()
+
+
+def test_typicality_is_the_worse_of_density_and_nearness():
+    rng = np.random.default_rng(0)
+    embedding, points = rng.normal(size=(2, 60, 3))
+    labels = np.repeat([0, 1], 30)
+    centers = np.array([embedding[:30].mean(axis=0), embedding[30:].mean(axis=0)])
+    width = np.square(embedding - centers[labels]).sum(axis=1).mean() + 3e-4
+    distances = cdist(embedding, embedding)
+    there = cdist(points, embedding)
+    of_fit = [
+        logsumexp(-(distances**2) / (2 * width), axis=1),
+        -np.sort(distances, axis=1)[:, 5],
+    ]
+    of_points = [
+        logsumexp(-(there**2) / (2 * width), axis=1),
+        -np.sort(there, axis=1)[:, 4],
+    ]
+    expected = [
+        (scores - np.median(fit)) / (np.median(fit) - np.quantile(fit, 0.25))
+        for fit, scores in zip(of_fit, of_points, strict=True)
+    ]
+    found = typicality_of(embedding, labels, centers)(points)
+    np.testing.assert_allclose(found, np.min(expected, axis=0))
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 40])
+def test_typicality_of_equal_samples_falls_with_the_distance(n_samples):
+    embedding, labels = np.zeros((n_samples, 2), dtype=np.float32), [0] * n_samples
+    typicality = typicality_of(embedding, labels, np.zeros((1, 2)))
+    scores = typicality(np.array([[0, 0], [0.1, 0], [0.5, 0.5]]))
+    assert scores[0] == 0
+    assert np.all(np.diff(scores) < 0)

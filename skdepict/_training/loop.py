@@ -252,6 +252,7 @@ class Training:
             events.begin_epoch()
             self.model.train()
             losses = torch.zeros(2, device=self._samples.device, dtype=torch.float32)
+            weighed = 0.0
             order = torch.randperm(n_samples, generator=self._order)
             batches = order.to(self._samples.device).tensor_split(n_batches)
             for number, index in enumerate(batches, progress.epoch * n_batches):
@@ -259,9 +260,10 @@ class Training:
                 progress.optimizer.set_learning_rate(share * settings.learning_rate)
                 weights = loss_weights(settings, progress.phase, number, n_steps)
                 losses += step(index, weights)
+                weighed += weights.reconstruction * len(index)
             losses = processes.sum(losses)
             processes.average_buffers(self.model)
-            record = progress.new_record(*(losses / n_samples).tolist())
+            record = progress.new_record(*losses.tolist(), n_samples, weighed)
             yield record
             progress.history.append(record)
             tell(record, aloud=self._settings.verbose and processes.rank == 0)

@@ -113,14 +113,28 @@ class Progress:
             self.average = WeightAverage(self._model, self._settings.average_decay)
         self.lowest, self.lowest_average = math.inf, []
 
-    def new_record(self, reconstruction, clustering):
+    def new_record(self, reconstruction, clustering, n_samples, weighed):
         """What the history says of the epoch that has ended.
+
+        Parameters
+        ----------
+        reconstruction, clustering : float
+            Both terms of the loss, summed over the samples.
+        n_samples : int
+        weighed : float
+            The weights of the reconstruction loss, summed over the samples: not all
+            batches are reconstructed, and of some epochs one more than of others.
 
         Raises
         ------
         FloatingPointError
             If the loss is not finite.
         """
+        weight = self._settings.reconstruction_weight
+        if self.phase == "pretrain":
+            weight = 1.0
+        reconstruction *= weight / weighed if weighed else 1.0
+        clustering /= n_samples
         loss = reconstruction + clustering
         if not math.isfinite(loss):
             raise FloatingPointError(
