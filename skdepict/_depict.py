@@ -975,13 +975,12 @@ class DEPICTClustering(
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            The lower one of two scores of the embedding, of which 0 is the median of
-            training samples and -1 their lower quartile. One is the logarithm of the
-            density of training samples: of a Gaussian kernel whose squared width is
-            their mean squared distance to the mean of their cluster. The other one is
-            the distance to the fifth nearest of them, negative. Up to 2,000 of them
-            are looked at. Samples of a small cluster are less typical than those of a
-            large one.
+            Of two densities of training samples at each embedding, the lower one: its
+            logarithm, scaled so that 0 is the median of training samples and -1 their
+            lower quartile. They are those of Gaussian kernels; the squared width of one
+            is the mean squared distance to the mean of the cluster, the other one is
+            half as wide. Up to 2,000 training samples are looked at. Samples of a small
+            cluster are less typical than those of a large one.
 
         Examples
         --------

@@ -1,25 +1,27 @@
 """How typical samples are of those of the fit, by where their embeddings are."""
 
 import numpy as np
-from sklearn.neighbors import KernelDensity, NearestNeighbors
+from scipy.special import logsumexp
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.utils import gen_batches
 
 # Added to the variance of each unit of the embedding, which goes from -1 to 1.
 LEAST_VARIANCE = 1e-4
 # The time grows with the training samples that are looked at.
 MAX_SAMPLES = 2000
-# A sample is near those of the fit where so many of them are near.
-N_NEAREST = 5
+# Embeddings whose distances to these are held at once.
+BATCH = 512
+# Of the two kernels, relative to the width of clusters.
+WIDTHS = (1.0, 0.5)
 
 
 def typicality_of(embedding, labels, centers):
-    """How typical embeddings are, as the worse of two scores has it.
+    """How typical embeddings are, as the lower one of two kernel densities has it.
 
-    One is the logarithm of a kernel density, as wide as clusters are. A cluster of few
-    samples has a lower density than others, however tight it is: what belongs nowhere
-    may be a cluster of its own. But so wide a density is high between clusters, too,
-    where the network puts much of what it has not seen. So the other one is the
-    distance to the nearest training samples. Of both 0 is the median of the training
-    samples, and -1 their lower quartile.
+    One is as wide as clusters are. A cluster of few samples has a lower density than
+    others, however tight it is: what belongs nowhere may be a cluster of its own. But
+    so wide a density is high between clusters, too, where the network puts much of what
+    it has not seen. So the other one is half as wide.
 
     Parameters
     ----------
@@ -31,33 +33,34 @@ def typicality_of(embedding, labels, centers):
     Returns
     -------
     typicality : callable
-        From embeddings to an ndarray of shape (n_samples,).
+        From embeddings to an ndarray of shape (n_samples,). Of the logarithm of either
+        density 0 is the median of the training samples, each of which is left out of
+        its own, and -1 their lower quartile.
     """
     embedding = embedding.astype(np.float64)
     within = embedding - centers[labels]
     variance = np.square(within).sum(axis=1).mean()
-    width = float(np.sqrt(variance + within.shape[1] * LEAST_VARIANCE))
+    variance += within.shape[1] * LEAST_VARIANCE
     if len(embedding) > MAX_SAMPLES:
         generator = np.random.default_rng(0)
         embedding = generator.choice(embedding, MAX_SAMPLES, replace=False)
-    density = KernelDensity(bandwidth=width).fit(embedding).score_samples
-    density_there = _standardised(density(embedding), 1.0)
-    if len(embedding) == 1:
-        return lambda points: density_there(density(points))
-    n_nearest = min(N_NEAREST, len(embedding) - 1)
-    search = NearestNeighbors(n_neighbors=n_nearest).fit(embedding)
-    nearness_there = _standardised(-search.kneighbors()[0][:, -1], width)
 
-    def typicality(points):
-        nearness = -search.kneighbors(points)[0][:, -1]
-        return np.minimum(density_there(density(points)), nearness_there(nearness))
+    def log_densities(points, is_own=False):
+        """But for what all have in common; of shape (n_points, 2)."""
+        found = np.empty((len(points), len(WIDTHS)))
+        for part in gen_batches(len(points), BATCH):
+            distances = euclidean_distances(points[part], embedding, squared=True)
+            if is_own:
+                rows = np.arange(len(distances))
+                distances[rows, rows + part.start] = np.inf
+            for column, width in enumerate(WIDTHS):
+                exponents = distances / (-2 * width**2 * variance)
+                found[part, column] = logsumexp(exponents, axis=1)
+        return found
 
-    return typicality
-
-
-def _standardised(scores, unit):
-    """What makes the median of these scores 0, and their lower quartile -1."""
-    quartile, middle = np.quantile(scores, (0.25, 0.5))
-    # Copies of samples are all as near.
-    spread = middle - quartile or unit
-    return lambda others: (others - middle) / spread
+    of_fit = log_densities(embedding, is_own=len(embedding) > 1)
+    quartile, middle = np.quantile(of_fit, (0.25, 0.5), axis=0)
+    spread = middle - quartile
+    # Where most samples are copies, a logarithm by itself.
+    spread[spread == 0] = 1.0
+    return lambda points: ((log_densities(points) - middle) / spread).min(axis=1)

@@ -16,8 +16,10 @@ MAX_ABSOLUTE_VALUE = 1e150
 # images than these nobody can tell.
 EXTREME = 16
 LEAST_IMAGES = 20
-# Images that span so much less than those of the fit are in other units.
-MUCH_NARROWER = 50
+# Of images that all span less than this share of what nearly all of the fit span, the
+# units are others.
+NARROWER = 0.5
+NEARLY_ALL = 0.99
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Scaling:
         extreme ones.
     constant : bool
         Whether all samples of the training data are equal.
+    narrowest : float
+        What nearly all images of the training data span, but those that are blank.
     """
 
     shift: float | np.ndarray
@@ -45,6 +49,7 @@ class Scaling:
     high: float | np.ndarray = math.inf
     clips: bool = False
     constant: bool = False
+    narrowest: float = 0.0
 
     def apply(self, samples):
         """Scale an array of samples; the result is float32."""
@@ -75,9 +80,11 @@ class Scaling:
             low, high = low.min(), high.max()
             span = np.subtract(self.high, self.low)
         far = (low < self.low - span) | (high > self.high + span)
-        # One image alone may be dark.
-        if kind == "image" and len(rows) >= LEAST_IMAGES:
-            far |= 0 < float(high) - float(low) < span / MUCH_NARROWER
+        if kind != "table":
+            middle = (float(low) + float(high)) / 2
+            # Blank images may have any value.
+            far |= low < high and not self.low <= middle <= self.high
+            far |= 0 < float(high) - float(low) < NARROWER * self.narrowest
         if np.isfinite(span).all() and np.any(far):
             column = int(np.argmax(far))
             where = f" in column {column}" if kind == "table" else ""
@@ -141,7 +148,11 @@ def fit_scaling(rows, layout, input_range, processes):
         low, high, clips = _range_to_keep(lows, highs)
         start, stop = input_range
         scale = (high - low) / (stop - start) or 1.0
-        return Scaling(low - start * scale, scale, low, high, clips, constant)
+        spans = np.subtract(*(np.clip(ends, low, high) for ends in (highs, lows)))
+        spans = spans[spans > 0]
+        narrowest = float(np.quantile(spans, 1 - NEARLY_ALL)) if len(spans) else 0.0
+        shift = low - start * scale
+        return Scaling(shift, scale, low, high, clips, constant, narrowest)
     shift = total / (len(rows) if layout.kind == "table" else rows.size)
     variance = _variance(rows, shift, processes)
     if not constant and variance < np.finfo(np.float64).tiny:

@@ -263,7 +263,7 @@ class Training:
                 weighed += weights.reconstruction * len(index)
             losses = processes.sum(losses)
             processes.average_buffers(self.model)
-            record = progress.new_record(*losses.tolist(), n_samples, weighed)
+            record = progress.new_record(n_samples, weighed, *losses.tolist())
             yield record
             progress.history.append(record)
             tell(record, aloud=self._settings.verbose and processes.rank == 0)

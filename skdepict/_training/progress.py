@@ -113,17 +113,17 @@ class Progress:
             self.average = WeightAverage(self._model, self._settings.average_decay)
         self.lowest, self.lowest_average = math.inf, []
 
-    def new_record(self, reconstruction, clustering, n_samples, weighed):
+    def new_record(self, n_samples, weighed, reconstruction, clustering):
         """What the history says of the epoch that has ended.
 
         Parameters
         ----------
-        reconstruction, clustering : float
-            Both terms of the loss, summed over the samples.
         n_samples : int
         weighed : float
             The weights of the reconstruction loss, summed over the samples: not all
             batches are reconstructed, and of some epochs one more than of others.
+        reconstruction, clustering : float
+            Both terms of the loss, summed over the samples.
 
         Raises
         ------

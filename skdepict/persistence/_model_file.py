@@ -102,6 +102,7 @@ def save(model, path):
         "layout": [layout.kind, layout.shape, layout.channels_last],
         "scale": scaling.scale,
         "clips": scaling.clips,
+        "narrowest": scaling.narrowest,
         "embedding_dim": model.network_.assignment.in_features,
     }
     arrays |= {name: getattr(model, name) for name in ARRAYS}
@@ -264,7 +265,8 @@ def _restore_input_format(content, arrays):
     whole &= kind == "image" or network_shape == layout.shape
     if not whole or np.greater(network_shape, layout.shape).any():
         raise ValueError("the network sees other samples")
-    scaling = Scaling(shift, scale, low, high, clips)
+    narrowest = float(content.get("narrowest", 0.0))
+    scaling = Scaling(shift, scale, low, high, clips, narrowest=narrowest)
     rounds = bool(content.get("rounds", False))
     return InputFormat(sample_shape, layout, scaling, network_shape, rounds)
 

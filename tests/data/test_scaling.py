@@ -212,20 +212,32 @@ def test_signals_that_are_rare_in_each_image_are_kept():
     assert (scaling.low, scaling.high, scaling.clips) == (0, 255, False)
 
 
-def test_samples_in_other_units_are_named():
+def test_samples_in_other_units_are_named(tmp_path):
     images, _ = images_of_groups()
     model = quick(3).fit(images)
     for method in (model.predict, model.predict_proba, model.transform, model.score):
         with pytest.warns(UserWarning, match=r"from .* to 0.8\d+, but fit saw.*units"):
             method(images / 255)
+    for others in (images * 3, -images, images / 16, images[:1] / 255):
+        with pytest.warns(UserWarning, match="units"):
+            model.predict(others)
+    path = tmp_path / "model.skdepict"
+    model.save(path)
     with pytest.warns(UserWarning, match="units"):
-        model.predict(images * 3)
+        skdepict.load(path).predict(images[:1] / 16)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.predict(images * 1.5)
+        model.predict(images * 0.7)
         model.predict(images[:1] * 0)
-        model.predict(images[:1] / 255)
         model.predict(images[:1])
+
+
+def test_blank_images_of_the_fit_say_nothing_of_units():
+    images, _ = images_of_groups()
+    model = quick(3).fit(np.concatenate([images, 0 * images[:20]]))
+    with pytest.warns(UserWarning, match="units"):
+        model.predict(images / 16)
 
 
 def test_columns_in_other_units_are_named():
