@@ -24,7 +24,7 @@ from skdepict._data.stored import read_image_folder, read_samples
 from skdepict._depict import DEPICTClustering, load
 from skdepict._typicality import typicality_of
 from skdepict.persistence._files import replaced
-from skdepict.report import make_report
+from skdepict.report import check_names, make_report
 
 MODEL, REPORT, LABELS = "model.skdepict", "report.html", "labels.csv"
 UNREAD, COLUMNS, CLUSTERS = "unread.txt", "columns.json", "clusters"
@@ -132,6 +132,7 @@ def _run(parsed: argparse.Namespace) -> None:
         _check_folders(source, parsed.folders, out / CLUSTERS)
     if model is None:
         model = _fit(samples, parsed, out)
+    check_names(names, model.n_clusters_)
     labels, rows = _table(model, files, samples, names)
     if parsed.folders:
         _sort_into_folders(source, parsed.folders, out, files, labels, names)
@@ -378,10 +379,14 @@ class _Progress:
             self._n_done = 0
 
     def on_fit_task_end(self, estimator, context):
-        """Count an epoch."""
+        """Count an epoch, or end the line of a phase."""
         if context.task_name == "epoch":
             self._n_done += 1
             _tell(self._phase)(self._n_done, self._n_epochs)
+        elif 0 < self._n_done < self._n_epochs and sys.stderr.isatty():
+            # It has ended early: the next line is another one.
+            self._n_done = 0
+            print(file=sys.stderr)
 
 
 def _tell(action):

@@ -19,6 +19,7 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -616,15 +617,26 @@ class DEPICTClustering(
                 ExitStack() as held,
             ):
                 progress = self._fit(X, y, device, generators, held)
-        except BaseException:
+        except BaseException as error:
             self._pop_fitted_attributes()
             self.__dict__.update(earlier)
+            if type(error) is KeyboardInterrupt and not error.args:
+                kept = "The same fit goes on from its last checkpoint, if there is one."
+                raise KeyboardInterrupt(
+                    "The fit was interrupted before there were clusters. "
+                    + (
+                        "Nothing is kept of it."
+                        if self.checkpoint_dir is None
+                        else kept
+                    )
+                ) from None
             raise
         # Whatever called this must end too: a search would take the model for whole.
         if progress.interrupted:
             raise KeyboardInterrupt(
                 f"The fit was interrupted after {len(progress.history)} epochs. The "
-                "model can be used as it is; fit again for a better one."
+                "model can be used as it is; fit again for a better one"
+                + ("." if self.checkpoint_dir is None else ", which goes on from here.")
             )
         return self
 
@@ -715,7 +727,10 @@ class DEPICTClustering(
     def _known_n_clusters(self, rows, kind, processes):
         """The number of clusters; None if training is to find it."""
         n_clusters: Any = self.n_clusters
-        if n_clusters == "auto":
+        if n_clusters != "auto":
+            # True is an integer in Python, but not to torch.
+            n_clusters = int(n_clusters)
+        else:
             if self.prior is not None:
                 check_prior(self.prior, None)
             views = {"image": self.distortion, "table": self.n_neighbors > 0}
@@ -807,7 +822,8 @@ class DEPICTClustering(
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            The cluster of each training sample; 0 is the largest.
+            The cluster of each training sample: `labels_` at `n_clusters_`, elsewhere 0
+            is the largest.
         """
         check_is_fitted(self)
         if not hasattr(self, "linkage_"):
@@ -827,6 +843,10 @@ class DEPICTClustering(
             )
         children = self.linkage_[:, :2].astype(np.intp)
         labels = clusters_of(children, n_clusters)[self.groups_]
+        if n_clusters == self.n_clusters_:
+            table = contingency_matrix(labels, self.labels_, sparse=True)
+            if table.shape == (table.nnz, table.nnz):
+                return self.labels_.copy()
         sizes = np.bincount(labels, minlength=n_clusters)
         return np.argsort(np.argsort(-sizes, kind="stable"))[labels]
 

@@ -23,6 +23,8 @@ from skdepict._data.checks import as_samples, is_tensor
 from skdepict._data.hints import RandomStateLike, SamplesLike
 from skdepict._data.partwise import open_partwise
 
+__all__ = ["SCORERS", "clustering_accuracy", "confidence", "silhouette", "stability"]
+
 # The silhouette compares all pairs of these.
 MAX_COMPARED = 5000
 

@@ -113,10 +113,12 @@ def _given_image_layout(X_shape, image_shape):
         [side for side in shape if side > 1] for shape in (X_shape[1:], image_shape)
     )
     if n_values != n_asked or (len(X_shape) > 2 and sides != asked_sides):
+        why = f"has {n_values} values and image_shape asks for {n_asked}"
+        if n_values == n_asked:
+            why = f"has the shape {X_shape[1:]} already"
         raise ValueError(
             f"image_shape={image_shape} does not fit X of shape {X_shape}: a sample "
-            f"has {n_values} values and image_shape asks for {n_asked}. Pass the shape "
-            "of one image."
+            f"{why}. Pass the shape of one image."
         )
     if len(image_shape) == 2:
         return Layout("image", (1, *image_shape))

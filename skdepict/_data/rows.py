@@ -4,10 +4,10 @@ import hashlib
 import math
 
 import numpy as np
-from sklearn.utils import check_array
+from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
-from skdepict._data.checks import as_samples, refuse_sparse
+from skdepict._data.checks import MAX_NAMED, MISSING, as_samples, refuse_sparse
 from skdepict._data.partwise import open_partwise
 
 # Values that are held in float64 at once.
@@ -57,10 +57,12 @@ def check_rows(estimator, X, expected_shape=None):
             X,
             dtype=[np.float64, np.float32, np.uint8],
             allow_nd=True,
+            ensure_all_finite=False,
             ensure_min_samples=1 + fitting,
             estimator=estimator,
             input_name="X",
         )
+        _check_finite(array, getattr(X, "columns", None))
         rows, sample_shape = array.reshape(len(array), -1), array.shape[1:]
     else:
         sample_shape = rows.sample_shape
@@ -71,6 +73,11 @@ def check_rows(estimator, X, expected_shape=None):
             )
     if math.prod(sample_shape) == 0:
         raise ValueError(f"X has samples of shape {sample_shape}: they hold no values.")
+    if not fitting and len(expected_shape) > 1 and rows.shape == expected_shape:
+        raise ValueError(
+            f"X has the shape {rows.shape} of one sample. Pass several, or an array of "
+            "one: X[np.newaxis]."
+        )
     if not fitting and len(sample_shape) > 1 and sample_shape != expected_shape:
         raise ValueError(
             f"X has samples of shape {sample_shape}, but {name} was fitted to samples "
@@ -80,6 +87,30 @@ def check_rows(estimator, X, expected_shape=None):
     named = X if hasattr(X, "columns") else np.broadcast_to(np.float32(0), rows.shape)
     validate_data(estimator, named, reset=fitting, skip_check_array=True)
     return rows, sample_shape
+
+
+def _check_finite(array, columns):
+    """Say where values are that are none, by columns of a table, else by samples."""
+    try:
+        assert_all_finite(array)
+    except ValueError:
+        is_missing = np.isnan(array)
+        what, advice = "NaN", MISSING
+        if not is_missing.any():
+            is_missing = np.isinf(array)
+            what, advice = "infinity", "Replace these values, or drop their samples"
+        by_column = array.ndim == 2
+        kind = "column" if by_column else "sample"
+        axes = 0 if by_column else tuple(range(1, array.ndim))
+        names = np.flatnonzero(is_missing.any(axis=axes)).tolist()
+        if by_column and columns is not None:
+            names = [columns[number] for number in names]
+        named = ", ".join(map(repr, names[:MAX_NAMED]))
+        raise ValueError(
+            f"X contains {what}: {is_missing.sum()} of {array.size} values, in {kind}"
+            f"{'s' * (len(names) > 1)} {named}{', ...' * (len(names) > MAX_NAMED)}. "
+            f"{advice}."
+        ) from None
 
 
 def float_dtype(rows):

@@ -329,7 +329,7 @@ def _part(tensors, part, like):
 
 
 def tell(record, aloud):
-    """Print what the history says of an epoch, or log it for who listens.
+    """Log what the history says of an epoch, and maybe print it.
 
     Parameters
     ----------
@@ -340,7 +340,6 @@ def tell(record, aloud):
         f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
         for key, value in record.items()
     )
+    logger.debug(message)
     if aloud:
         print(message, flush=True)
-    else:
-        logger.debug(message)

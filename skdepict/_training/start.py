@@ -50,9 +50,14 @@ def check_init(init, n_samples, n_clusters, sample_shape):
 
     Raises
     ------
-    ValueError
-        If an array is neither.
+    ValueError, TypeError
+        If an array is neither, or a class was given.
     """
+    if isinstance(init, type):
+        name = init.__name__
+        raise TypeError(
+            f"init={name} is a class. Pass an instance of it: init={name}()."
+        )
     if isinstance(init, str) or hasattr(init, "fit_predict"):
         return init
     array = check_init_array(init)

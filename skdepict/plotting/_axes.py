@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,10 +21,26 @@ if TYPE_CHECKING:
 MAX_LEGEND = 20  # More colours than these nobody can tell apart.
 
 
-def check_model(display: type, estimator: BaseEstimator) -> None:
-    """Check what `from_estimator` of any display needs."""
+def fitted_model(
+    display: type, estimator: BaseEstimator, X: Any = None
+) -> tuple[Any, Any]:
+    """What `from_estimator` of any display needs.
+
+    Returns
+    -------
+    model : estimator
+        Fitted; of a search the best one, of a pipeline the last step.
+    X : array-like or None
+        As that step sees it.
+    """
     check_matplotlib_support(f"{display.__name__}.from_estimator")
     check_is_fitted(estimator)
+    model: Any = getattr(estimator, "best_estimator_", estimator)
+    if isinstance(model, Pipeline):
+        if X is not None and len(model) > 1:
+            X = model[:-1].transform(X)
+        model = model[-1]
+    return model, X
 
 
 def check_images(estimator: Any) -> Layout:

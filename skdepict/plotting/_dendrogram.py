@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from skdepict.plotting._axes import check_model, new_axes
+from skdepict.plotting._axes import fitted_model, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,8 +56,8 @@ class DendrogramDisplay:
         display : DendrogramDisplay
             With what was drawn.
         """
-        check_model(cls, estimator)
-        display = cls(estimator.linkage_matrix(), estimator.n_clusters_)
+        model, _ = fitted_model(cls, estimator)
+        display = cls(model.linkage_matrix(), model.n_clusters_)
         return display.plot(n_leaves=n_leaves, ax=ax)
 
     def plot(self, *, n_leaves: int = 30, ax: Axes | None = None) -> Self:

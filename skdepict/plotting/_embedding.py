@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length, check_random_state, column_or
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skdepict._data.hints import RandomStateLike, SamplesLike
-from skdepict.plotting._axes import MAX_LEGEND, check_model, new_axes
+from skdepict.plotting._axes import MAX_LEGEND, fitted_model, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,7 @@ class EmbeddingDisplay:
         Parameters
         ----------
         estimator : DEPICTClustering
-            Fitted.
+            Fitted; or a pipeline that ends in one, or a search for one.
         X : array-like, default=None
             Samples to embed; by default those of `fit`.
         color : {"cluster", "confidence", "typicality"} or array-like of shape \
@@ -104,7 +104,7 @@ class EmbeddingDisplay:
         display : EmbeddingDisplay
             With what was drawn.
         """
-        check_model(cls, estimator)
+        estimator, X = fitted_model(cls, estimator, X)
         embedding = estimator.embedding_ if X is None else estimator.transform(X)
         name = color if isinstance(color, str) else "label"
         if not isinstance(color, str):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skdepict.plotting._axes import check_model, new_figure
+from skdepict.plotting._axes import fitted_model, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +52,7 @@ class TrainingHistoryDisplay:
         Parameters
         ----------
         estimator : DEPICTClustering
-            Fitted.
+            Fitted; or a pipeline that ends in one, or a search for one.
         figure : matplotlib Figure, default=None
             Where to draw; by default a new one.
 
@@ -61,8 +61,8 @@ class TrainingHistoryDisplay:
         display : TrainingHistoryDisplay
             With what was drawn.
         """
-        check_model(cls, estimator)
-        return cls(estimator.history_).plot(figure=figure)
+        model, _ = fitted_model(cls, estimator)
+        return cls(model.history_).plot(figure=figure)
 
     def plot(self, figure: Figure | None = None) -> Self:
         """Draw the terms; those that are zero throughout are left out.

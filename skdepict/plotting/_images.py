@@ -15,8 +15,8 @@ from skdepict._data.hints import SamplesLike
 from skdepict._data.rows import check_rows
 from skdepict.plotting._axes import (
     check_images,
-    check_model,
     draw_strip,
+    fitted_model,
     has_learned_to_decode,
     new_figure,
 )
@@ -24,6 +24,7 @@ from skdepict.plotting._axes import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+TITLE_INCHES = 0.3
 COLUMNS = ("most certain", "least certain", "least typical")
 PROTOTYPE = "prototype"
 
@@ -91,7 +92,7 @@ class ClusterImagesDisplay:
         display : ClusterImagesDisplay
             With what was drawn.
         """
-        check_model(cls, estimator)
+        estimator, X = fitted_model(cls, estimator, X)
         layout = check_images(estimator)
         probabilities = estimator.predict_proba(X)
         typicality = estimator.score_samples(X)
@@ -183,8 +184,10 @@ class ClusterImagesDisplay:
             )
         for ax, title in zip(self.axes_[0], titles, strict=True):
             ax.set_title(title, fontsize=10)
+        # Titles need as much of a low figure as of a high one.
+        top = 1 - TITLE_INCHES / figure.get_figheight()
         figure.subplots_adjust(
-            left=0.09, right=0.99, bottom=0.01, top=0.94, wspace=0.04, hspace=0.06
+            left=0.09, right=0.99, bottom=0.01, top=top, wspace=0.04, hspace=0.06
         )
         return self
 
@@ -196,6 +199,8 @@ def _choose(
     typicality: NDArray[Any] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The images of each cluster that are drawn, and the sizes."""
+    if n_images < 1:
+        raise ValueError(f"n_images={n_images} must be at least 1.")
     labels, certainty = probabilities.argmax(axis=1), probabilities.max(axis=1)
     n_clusters = probabilities.shape[1]
     image_shape = images_at(np.arange(1)).shape[1:]

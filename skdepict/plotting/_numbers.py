@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from skdepict.plotting._axes import check_model, new_axes
+from skdepict.plotting._axes import fitted_model, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +62,7 @@ class ClusterNumberDisplay:
         Parameters
         ----------
         estimator : DEPICTClustering
-            Fitted.
+            Fitted; or a pipeline that ends in one, or a search for one.
         ax : matplotlib Axes, default=None
             Where to draw; by default a new figure.
 
@@ -71,9 +71,9 @@ class ClusterNumberDisplay:
         display : ClusterNumberDisplay
             With what was drawn.
         """
-        check_model(cls, estimator)
-        evidence = estimator.number_evidence_
-        return cls(**evidence, chosen=estimator.n_clusters_).plot(ax=ax)
+        model, _ = fitted_model(cls, estimator)
+        evidence = model.number_evidence_
+        return cls(**evidence, chosen=model.n_clusters_).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw the agreements, and the modularity, over the number of clusters.

@@ -14,8 +14,8 @@ from skdepict._data.hints import RandomStateLike, SamplesLike
 from skdepict._data.rows import check_rows
 from skdepict.plotting._axes import (
     check_images,
-    check_model,
     draw_strip,
+    fitted_model,
     has_learned_to_decode,
     new_figure,
 )
@@ -82,7 +82,7 @@ class ReconstructionDisplay:
         display : ReconstructionDisplay
             With what was drawn.
         """
-        check_model(cls, estimator)
+        estimator, X = fitted_model(cls, estimator, X)
         layout = check_images(estimator)
         if not has_learned_to_decode(estimator):
             raise ValueError(

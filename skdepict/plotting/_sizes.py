@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skdepict._data.hints import SamplesLike
-from skdepict.plotting._axes import MAX_LEGEND, check_model, new_axes
+from skdepict.plotting._axes import MAX_LEGEND, fitted_model, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ class ClusterSizesDisplay:
         Parameters
         ----------
         estimator : DEPICTClustering
-            Fitted.
+            Fitted; or a pipeline that ends in one, or a search for one.
         X : array-like, default=None
             Samples to count; by default those of `fit`.
         ax : matplotlib Axes, default=None
@@ -63,7 +63,7 @@ class ClusterSizesDisplay:
         display : ClusterSizesDisplay
             With what was drawn.
         """
-        check_model(cls, estimator)
+        estimator, X = fitted_model(cls, estimator, X)
         labels = estimator.labels_ if X is None else estimator.predict(X)
         return cls.from_predictions(
             labels, prior=estimator.prior_, n_clusters=estimator.n_clusters_, ax=ax

@@ -92,8 +92,8 @@ def make_report(
     ImportError
         If matplotlib is missing.
     TypeError, ValueError
-        If the model is none, X is not as it was in `fit`, or there are more or fewer
-        names or pictures than samples.
+        If the model is none, X is not as it was in `fit`, there are more or fewer names
+        or pictures than samples, or names of clusters that are not there.
     NotFittedError
         If the model has not been fitted.
 
@@ -126,6 +126,7 @@ def make_report(
         raise ValueError(
             f"There are {len(sample_names)} sample_names for {len(rows)} samples."
         )
+    check_names(cluster_names or {}, model.n_clusters_)
     embedding = model._of_parts(X, embed_all)
     probabilities = assign(model.network_, torch.from_numpy(embedding))
     certainty, labels = (part.numpy() for part in probabilities.max(dim=1))
@@ -177,6 +178,16 @@ def _facts(found: _Found) -> str:
     return "".join(
         f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items()
     )
+
+
+def check_names(cluster_names: Mapping[int, str], n_clusters: int) -> None:
+    """Refuse names of clusters that a model does not have."""
+    unknown = [key for key in cluster_names if key not in range(n_clusters)]
+    if unknown:
+        raise ValueError(
+            f"There are names for clusters {unknown}, but clusters are 0 to "
+            f"{n_clusters - 1}."
+        )
 
 
 def _clusters(found: _Found, cluster_names: Mapping[int, str]) -> str:
