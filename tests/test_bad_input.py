@@ -1,9 +1,11 @@
 """Bad input is refused before any training, and says what to do."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import sparse
+from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
 
 from skdepict import DEPICTClustering
@@ -20,9 +22,31 @@ def with_value(value):
     return X
 
 
+def test_a_class_in_place_of_an_estimator_is_refused():
+    with pytest.raises(TypeError, match=r"init=KMeans is a class.*init=KMeans\(\)"):
+        DEPICTClustering(3, init=KMeans).fit(TABLE)
+
+
 BAD_X = {
     "nan": (with_value(np.nan), {}, ValueError, "contains NaN"),
-    "inf": (with_value(np.inf), {}, ValueError, "contains infinity"),
+    "nan of a frame": (
+        pd.DataFrame(with_value(np.nan), columns=list("abcd")),
+        {},
+        ValueError,
+        "contains NaN: 1 of 120 values, in column 'c'.*SimpleImputer",
+    ),
+    "nan of an image": (
+        np.where(np.arange(30)[:, None, None] == 7, np.nan, IMAGES),
+        {},
+        ValueError,
+        "contains NaN: 64 of 1920 values, in sample 7.*SimpleImputer",
+    ),
+    "inf": (
+        with_value(np.inf),
+        {},
+        ValueError,
+        "contains infinity: 1 of 120 values, in column 2. Replace",
+    ),
     "huge": (with_value(1e200), {}, ValueError, "Scale it to absolute values"),
     "empty": (np.empty((0, 4)), {}, ValueError, "0 sample.*minimum of 2"),
     "no features": (np.empty((30, 0)), {}, ValueError, "0 feature"),
@@ -45,6 +69,12 @@ BAD_X = {
     ),
     "one axis": (TABLE[:, 0], {}, ValueError, "Expected 2D array, got 1D array"),
     "five axes": (np.zeros((9, 1, 1, 1, 1)), {}, ValueError, "X has 5 axes"),
+    "other image_shape": (
+        IMAGES,
+        {"image_shape": (16, 4)},
+        ValueError,
+        r"a sample has the shape \(8, 8\) already",
+    ),
     "wrong image_shape": (
         TABLE,
         {"image_shape": (8, 8)},
@@ -179,6 +209,11 @@ def fitted_to_table():
         (TABLE[:, :3], ValueError, "X has 3 features.*expecting 4 features"),
         (with_value(np.nan), ValueError, "contains NaN"),
         (TABLE[:0], ValueError, "0 sample"),
+        (
+            TABLE * [np.nan, 1, np.nan, 1],
+            ValueError,
+            "contains NaN: 60 of 120 values, in columns 0, 2",
+        ),
         (TABLE[0], ValueError, "Expected 2D array"),
         (TABLE.reshape(30, 2, 2), ValueError, r"samples of shape \(2, 2\).*\(4,\)"),
         (sparse.csr_array(TABLE), TypeError, "toarray"),
@@ -189,6 +224,11 @@ def test_bad_input_to_a_fitted_model(method, X, error, message, fitted_to_table)
     with pytest.raises(error, match=f"(?s){message}"):
         getattr(fitted_to_table, method)(X)
     assert fitted_to_table.predict(TABLE).shape == (30,)
+
+
+def test_one_image_alone_is_refused_by_predict(fitted, few_digits):
+    with pytest.raises(ValueError, match=r"shape \(8, 8\) of one.*X\[np.newaxis\]"):
+        fitted.predict(few_digits[0][0])
 
 
 def test_images_of_another_size_are_refused_by_predict(fitted):

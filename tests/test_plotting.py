@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch.utils.data import TensorDataset
 
 from skdepict import PathIntegralClustering
+from skdepict.metrics import silhouette
 from skdepict.plotting import (
     ClusterImagesDisplay,
     ClusterNumberDisplay,
@@ -54,6 +58,39 @@ def test_embedding_shows_clusters_confidence_and_labels(fitted, few_digits):
         assert name in display.ax_.get_title()
     assert len(display.ax_.get_legend().get_texts()) == 10
     np.testing.assert_array_equal(display.values, y)
+
+
+@pytest.mark.parametrize("search", [False, True])
+def test_displays_take_pipelines_and_searches(blobs, search):
+    X, _ = blobs
+    model = make_pipeline(StandardScaler(), quick(3))
+    if search:
+        grid = {"depictclustering__learning_rate": [1e-3]}
+        model = GridSearchCV(model, grid, scoring=silhouette, cv=2)
+    model.fit(X)
+    last = (model.best_estimator_ if search else model)[-1]
+    for display in (ClusterNumberDisplay, ClusterSizesDisplay, TrainingHistoryDisplay):
+        drawn(display.from_estimator(model))
+    alone = EmbeddingDisplay.from_estimator(last, reducer="pca")
+    for samples in (None, X):
+        whole = EmbeddingDisplay.from_estimator(
+            model,
+            samples,
+            color="typicality" if samples is X else "cluster",
+            reducer="pca",
+        )
+        np.testing.assert_allclose(whole.points, alone.points, atol=1e-4)
+
+
+def test_titles_of_few_clusters_are_whole(few_digits):
+    images, _ = few_digits
+    probabilities = np.eye(2)[np.arange(300) % 2]
+    display = drawn(ClusterImagesDisplay.from_predictions(images, probabilities))
+    for ax in display.axes_[0]:
+        box = ax.title.get_window_extent()
+        assert box.y1 <= display.figure_.bbox.y1
+    with pytest.raises(ValueError, match="n_images=0 must be at least 1"):
+        ClusterImagesDisplay.from_predictions(images, probabilities, n_images=0)
 
 
 def test_embedding_takes_any_reducer_and_a_part_of_the_samples(fitted):

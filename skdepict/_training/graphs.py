@@ -197,6 +197,24 @@ def number_apart(graphs, of_images=True):
     return median_high(numbers) if numbers else 0
 
 
+def number_that_all_tell(graphs):
+    """How many clusters of rows there are, if all trees say the same, and these apart.
+
+    Parameters
+    ----------
+    graphs : dict of float to GroupMerges
+
+    Returns
+    -------
+    n_clusters : int or None
+        At least 2.
+    """
+    number, *others = {merges.number() for merges in graphs.values()}
+    if others or number == 1 or labels_apart(graphs, number, of_images=False) is None:
+        return None
+    return number
+
+
 def number_of_kinds(graphs):
     """How many clusters there are if each is one sample and its copies.
 

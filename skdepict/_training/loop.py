@@ -352,8 +352,8 @@ class Training:
         if finer is not None:
             progress.n_clusters = 0
             return self._first_start(finer)
-        if settings.n_clusters is None and settings.shows_what_lies_apart:
-            found = progress.joined.numbers, progress.n_clusters
+        if settings.n_clusters is None and settings.by_path_integral:
+            found = progress.joined.numbers, progress.n_clusters, settings.distorts
             start = self._processes.from_first(
                 lambda: start_of_more_apart(self._graphs(), *found)
             )

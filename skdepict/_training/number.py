@@ -41,7 +41,7 @@ def number_of_clusters(numbers, of_neighbors=False):
     before_fall = number_before_fall(numbers)
     if before_fall is not None:
         return before_fall
-    n_distinct = _n_distinct(numbers, LEAST_ODDS)
+    n_distinct = _n_distinct(numbers, LEAST_ODDS, APART)
     return min(n_distinct, most_modular(numbers)) if of_neighbors else n_distinct
 
 
@@ -70,9 +70,11 @@ def number_in_distorted_views(numbers):
     return _n_distinct(numbers, LEAST_ODDS_DISTORTED)
 
 
-def _n_distinct(numbers, least_odds):
+def _n_distinct(numbers, least_odds, apart=1.0):
     agreement, least = logit(numbers[:, 1:3]).T
     distinct = least - agreement >= np.log(least_odds)
+    # Where nearly all agree, the odds of two may be a small share of the others'.
+    distinct |= numbers[:, 2] >= apart
     return 1 + max(1, int(np.argmin(np.append(distinct, False))))
 
 

@@ -329,7 +329,7 @@ def _part(tensors, part, like):
 
 
 def tell(record, aloud):
-    """Log what the history says of an epoch, and maybe print it.
+    """Print what the history says of an epoch, or log it for who listens.
 
     Parameters
     ----------
@@ -340,6 +340,7 @@ def tell(record, aloud):
         f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
         for key, value in record.items()
     )
-    logger.debug(message)
     if aloud:
         print(message, flush=True)
+    else:
+        logger.debug(message)

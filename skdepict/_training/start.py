@@ -16,9 +16,14 @@ from skdepict._training.graphs import (
     nearest_labels,
     number_apart,
     number_of_kinds,
+    number_that_all_tell,
     uniform,
 )
-from skdepict._training.number import number_in_distorted_views
+from skdepict._training.number import (
+    are_apart,
+    number_before_fall,
+    number_in_distorted_views,
+)
 from skdepict._training.objectives import class_means, size_divergence, sizes_of
 from skdepict._training.settings import MIN_FINE, n_fine_groups
 from skdepict._training.streams import stream_seed
@@ -218,7 +223,7 @@ def starting_labels(settings, rows, embedding, graphs):
         merged = graphs()
         if n_clusters is None:
             n_clusters = number_of_kinds(merged)
-            n_clusters = n_clusters or even_number(merged, settings.n_labelled)
+            n_clusters = n_clusters or _even_number(merged, settings)
 
         def label(n_groups, prior=None):
             if prior is not None:
@@ -251,6 +256,15 @@ def starting_labels(settings, rows, embedding, graphs):
     return Start(label(n_fine), uniform(n_fine), final=False)
 
 
+def _even_number(graphs, settings):
+    """The number of clusters of equal size, unless they may be parts of fewer."""
+    n_clusters = even_number(graphs, settings.n_labelled)
+    if n_clusters is None or settings.distorts:
+        return n_clusters
+    # Parts of a curve are of equal size, too.
+    return n_clusters if number_that_all_tell(graphs) in (None, n_clusters) else None
+
+
 def start_apart(graphs, n_clusters, of_images=True):
     """Clusters that lie apart by some graph.
 
@@ -272,11 +286,14 @@ def start_apart(graphs, n_clusters, of_images=True):
     return with_prior(labels, None, n_clusters)._replace(apart=True)
 
 
-def start_of_more_apart(graphs, of_joins, n_clusters):
-    """Clusters of images that lie apart, as many as were found or more.
+def start_of_more_apart(graphs, of_joins, n_clusters, of_images=True):
+    """Clusters that lie apart, where graphs know more of their number than joins.
 
-    Neighbours join many small clusters, however far apart they lie. Where these do, the
-    graphs know their number, or it is the one up to which all are distinct.
+    Of images, neighbours join many small clusters, however far apart they lie. Where
+    these do, there are as many as were found or more: as graphs say, or up to which all
+    are distinct. Of rows along curves, groups of one curve are as distinct as groups of
+    two. So where joins of groups say that clusters overlap which no walk leads between,
+    as all graphs have it, these are taken, unless there is a fall.
 
     Parameters
     ----------
@@ -285,12 +302,22 @@ def start_of_more_apart(graphs, of_joins, n_clusters):
         See `Joins`.
     n_clusters : int
         What neighbours tell.
+    of_images : bool, default=True
+        Whether the samples are images that can be distorted.
 
     Returns
     -------
     start : Start or None
-        Of the largest of these numbers at which clusters lie apart.
+        Of images, of the largest of these numbers at which clusters lie apart.
     """
+    if not of_images:
+        number = number_that_all_tell(graphs)
+        if number is None or number_before_fall(of_joins) is not None:
+            return None
+        n_groups = len(of_joins) + 1
+        if number <= n_groups and are_apart(of_joins, number):
+            return None
+        return start_apart(graphs, number, of_images)
     distinct = number_in_distorted_views(of_joins)
     for number in sorted({n_clusters, number_apart(graphs), distinct}, reverse=True):
         start = start_apart(graphs, number) if number >= n_clusters else None

@@ -25,6 +25,7 @@ from skdepict import DEPICTClustering, PathIntegralClustering
 from skdepict._training import judge, loop
 from skdepict._training.adam import Adam
 from skdepict._training.average import WeightAverage
+from skdepict._training.graphs import merged_graphs, number_that_all_tell
 from skdepict._training.number import number_before_fall
 from skdepict.metrics import clustering_accuracy
 from skdepict.networks import _device
@@ -185,6 +186,42 @@ def test_curved_clusters_of_rows_that_lie_apart_are_kept(made):
     assert quick(2, prior=None).fit(X).n_rounds_ == 2
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        partial(make_moons, 500, noise=0.05),
+        # 50 parts of these would be of equal size.
+        partial(make_moons, 500, noise=0.01),
+        partial(make_circles, 300, factor=0.5, noise=0.05),
+    ],
+)
+def test_curved_clusters_of_rows_that_lie_apart_are_counted(made):
+    X, y = made(random_state=0)
+    model = DEPICTClustering("auto", random_state=0).fit(X)
+    np.testing.assert_array_equal(np.bincount(model.labels_), np.bincount(y))
+    assert adjusted_rand_score(y, model.labels_) == 1.0
+    assert len(model.linkage_) >= 1
+
+
+def test_a_cluster_that_falls_into_two_is_told_from_a_curve():
+    """All trees say two clusters: two of the three touch."""
+    X, y = make_blobs(500, random_state=30)
+    graphs = merged_graphs(StandardScaler().fit_transform(X), torch.device("cpu"))
+    assert number_that_all_tell(graphs) == 2
+    model = DEPICTClustering("auto", random_state=0).fit(X)
+    assert model.n_clusters_ == 3
+    assert adjusted_rand_score(y, model.labels_) > 0.9
+
+
+def test_small_groups_that_are_nearly_certain_are_distinct():
+    """The odds of two may be a small share of the odds of all where both are large."""
+    rng = np.random.default_rng(0)
+    y = np.arange(100) % 5
+    X = 0.1 * rng.normal(size=(100, 64)) + rng.normal(size=(5, 64))[y]
+    model = DEPICTClustering("auto", random_state=0).fit(X)
+    assert adjusted_rand_score(y, model.labels_) == 1.0
+
+
 @pytest.mark.parametrize(("n_kinds", "seed"), [(4, 0), (6, 2), (20, 1)])
 def test_kinds_of_rows_that_lie_apart_are_counted(n_kinds, seed):
     """To a network that knows few rows, two of the kinds may be one."""
@@ -224,10 +261,14 @@ def test_more_clusters_than_groups_are_looked_for_among_finer_ones(many_blobs):
     assert len(model.linkage_) + 1 > 60
     assert 32 < model.n_clusters_ < 45
     assert adjusted_rand_score(y, model.labels_) > 0.85
-    # Without a round for it, there are no more clusters than groups.
-    model.set_params(max_rounds=2).fit(X)
+    # Without a round for it, there are no more clusters than groups, unless all trees
+    # tell the number.
+    model.set_params(max_rounds=2, init=PathIntegralClustering(30)).fit(X)
     assert model.n_rounds_ == 2
     assert model.n_clusters_ <= 30
+    model.set_params(init="path-integral").fit(X)
+    assert model.n_rounds_ == 2
+    assert 32 < model.n_clusters_ < 45
     # A number that is told needs no search, and clusters that lie apart no joins.
     assert quick(40, prior=None).fit(X).n_rounds_ == 1
 
