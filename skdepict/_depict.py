@@ -242,15 +242,16 @@ class DEPICTClustering(
         series.
 
     n_neighbors : int, default=15
-        How many nearest rows of a table are examples of what a row is one of, as
-        distorted images are: Q is computed from predictions that are averaged over a
-        row and these, and fine groups are joined that rows share with them. They are
-        found among the 50 first principal components, partly whitened and, if there
-        are 8 or more, brought to unit length (:class:`WhitenedComponents`, 0.3); a
-        "dense" network sees tables in these coordinates. With 0 there are none, and it
-        sees the columns. Fine groups of images are joined that images share with so
-        many neighbours in the embedding, or with distorted views of their own. No
-        effect on series, nor on labels given for more than 50,000 samples.
+        How many nearest rows of a table, but no more than a sixth of them, are examples
+        of what a row is one of, as distorted images are: Q is computed from predictions
+        that are averaged over a row and these, and fine groups are joined that rows
+        share with them. They are found among the 50 first principal components, partly
+        whitened and, if there are 8 or more, brought to unit length
+        (:class:`WhitenedComponents`, 0.3); a "dense" network sees tables in these
+        coordinates. With 0 there are none, and it sees the columns. Fine groups of
+        images are joined that images share with so many neighbours in the embedding, or
+        with distorted views of their own. No effect on series, nor on labels given for
+        more than 50,000 samples.
 
     learning_rate : float, default=None
         The peak of Adam's learning rate. By default 6e-3 for "conv", else 4e-3, and up

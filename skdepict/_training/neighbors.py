@@ -20,6 +20,8 @@ from skdepict._training.start import (
 
 # Of so many different rows one may be a neighbour, where most rows are copies.
 LEAST_PER_NEIGHBOR = 4
+# And of so many rows in any case: of few, most neighbours would be of other groups.
+ROWS_PER_NEIGHBOR = 6
 
 
 class Neighbors:
@@ -103,6 +105,7 @@ def neighbors_of(labelled, settings, processes, device):
         all samples, or there are too many to search.
     """
     n_neighbors, members = settings.n_neighbors, settings.members
+    n_neighbors = min(n_neighbors, max(1, settings.n_labelled // ROWS_PER_NEIGHBOR))
     in_parts = processes.size > 1 or settings.n_samples > MAX_LABELLED
     if in_parts and labels_are_given(settings.init):
         return None

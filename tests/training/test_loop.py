@@ -213,11 +213,12 @@ def test_a_cluster_that_falls_into_two_is_told_from_a_curve():
     assert adjusted_rand_score(y, model.labels_) > 0.9
 
 
-def test_small_groups_that_are_nearly_certain_are_distinct():
-    """The odds of two may be a small share of the odds of all where both are large."""
+@pytest.mark.parametrize(("n_samples", "n_groups"), [(30, 3), (40, 3), (100, 5)])
+def test_small_groups_that_lie_apart_are_counted(n_samples, n_groups):
+    """Most of 15 neighbours would be of other groups, or the odds of two be small."""
     rng = np.random.default_rng(0)
-    y = np.arange(100) % 5
-    X = 0.1 * rng.normal(size=(100, 64)) + rng.normal(size=(5, 64))[y]
+    y = np.arange(n_samples) % n_groups
+    X = 0.1 * rng.normal(size=(n_samples, 64)) + rng.normal(size=(n_groups, 64))[y]
     model = DEPICTClustering("auto", random_state=0).fit(X)
     assert adjusted_rand_score(y, model.labels_) == 1.0
 
@@ -261,12 +262,8 @@ def test_more_clusters_than_groups_are_looked_for_among_finer_ones(many_blobs):
     assert len(model.linkage_) + 1 > 60
     assert 32 < model.n_clusters_ < 45
     assert adjusted_rand_score(y, model.labels_) > 0.85
-    # Without a round for it, there are no more clusters than groups, unless all trees
-    # tell the number.
-    model.set_params(max_rounds=2, init=PathIntegralClustering(30)).fit(X)
-    assert model.n_rounds_ == 2
-    assert model.n_clusters_ <= 30
-    model.set_params(init="path-integral").fit(X)
+    # Without a round for it, trees still tell the number.
+    model.set_params(max_rounds=2).fit(X)
     assert model.n_rounds_ == 2
     assert 32 < model.n_clusters_ < 45
     # A number that is told needs no search, and clusters that lie apart no joins.
