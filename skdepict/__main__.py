@@ -24,7 +24,7 @@ from skdepict._data.stored import read_image_folder, read_samples
 from skdepict._depict import DEPICTClustering, load
 from skdepict._typicality import typicality_of
 from skdepict.persistence._files import replaced
-from skdepict.report import check_names, make_report
+from skdepict.report import make_report
 
 MODEL, REPORT, LABELS = "model.skdepict", "report.html", "labels.csv"
 UNREAD, COLUMNS, CLUSTERS = "unread.txt", "columns.json", "clusters"
@@ -132,16 +132,15 @@ def _run(parsed: argparse.Namespace) -> None:
         _check_folders(source, parsed.folders, out / CLUSTERS)
     if model is None:
         model = _fit(samples, parsed, out)
-    check_names(names, model.n_clusters_)
     labels, rows = _table(model, files, samples, names)
-    if parsed.folders:
-        _sort_into_folders(source, parsed.folders, out, files, labels, names)
     page = make_report(
         *(model, samples),
         pictures=pictures,
         sample_names=files,
         cluster_names=names,
     )
+    if parsed.folders:
+        _sort_into_folders(source, parsed.folders, out, files, labels, names)
     _write(out / REPORT, page)
     # Last: where it is, all is there. Excel needs the mark to see that it is UTF-8.
     _write(out / LABELS, rows, "utf-8-sig")

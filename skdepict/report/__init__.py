@@ -126,7 +126,7 @@ def make_report(
         raise ValueError(
             f"There are {len(sample_names)} sample_names for {len(rows)} samples."
         )
-    check_names(cluster_names or {}, model.n_clusters_)
+    _check_names(cluster_names or {}, model.n_clusters_)
     embedding = model._of_parts(X, embed_all)
     probabilities = assign(model.network_, torch.from_numpy(embedding))
     certainty, labels = (part.numpy() for part in probabilities.max(dim=1))
@@ -174,13 +174,13 @@ def _facts(found: _Found) -> str:
         "epochs": f"{len(model.history_)}",
     }
     if model.n_iter_ > 0:
-        facts["converged"] = "yes" if model.converged_ else "no"
+        facts["converged"] = "yes" if model.converged_ else "no: all epochs were used"
     return "".join(
         f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items()
     )
 
 
-def check_names(cluster_names: Mapping[int, str], n_clusters: int) -> None:
+def _check_names(cluster_names: Mapping[int, str], n_clusters: int) -> None:
     """Refuse names of clusters that a model does not have."""
     unknown = [key for key in cluster_names if key not in range(n_clusters)]
     if unknown:
