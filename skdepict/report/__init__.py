@@ -126,7 +126,6 @@ def make_report(
         raise ValueError(
             f"There are {len(sample_names)} sample_names for {len(rows)} samples."
         )
-    _check_names(cluster_names or {}, model.n_clusters_)
     embedding = model._of_parts(X, embed_all)
     probabilities = assign(model.network_, torch.from_numpy(embedding))
     certainty, labels = (part.numpy() for part in probabilities.max(dim=1))
@@ -174,31 +173,28 @@ def _facts(found: _Found) -> str:
         "epochs": f"{len(model.history_)}",
     }
     if model.n_iter_ > 0:
-        facts["converged"] = "yes" if model.converged_ else "no: all epochs were used"
+        facts["converged"] = "yes" if model.converged_ else "no"
     return "".join(
         f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items()
     )
 
 
-def _check_names(cluster_names: Mapping[int, str], n_clusters: int) -> None:
-    """Refuse names of clusters that a model does not have."""
+def _clusters(found: _Found, cluster_names: Mapping[int, str]) -> str:
+    """A table with the samples of each cluster, and what they have in common."""
+    n_clusters = found.model.n_clusters_
     unknown = [key for key in cluster_names if key not in range(n_clusters)]
     if unknown:
         raise ValueError(
             f"There are names for clusters {unknown}, but clusters are 0 to "
             f"{n_clusters - 1}."
         )
-
-
-def _clusters(found: _Found, cluster_names: Mapping[int, str]) -> str:
-    """A table with the samples of each cluster, and what they have in common."""
     prototypes = _prototypes(found)
     decoded = ["prototype"] if prototypes else []
     shown = "most certain", "least certain", "least typical"
     headings = ("cluster", "name", "samples", "sure", *decoded, *shown)
     head = "".join(f"<th>{heading}</th>" for heading in headings)
     lines = [f"<thead><tr>{head}</tr></thead>\n<tbody>"]
-    for cluster in range(found.model.n_clusters_):
+    for cluster in range(n_clusters):
         members = np.flatnonzero(found.labels == cluster)
         certainty = found.certainty[members]
         unusual = members[np.argsort(found.typicality[members])][:N_UNUSUAL]
