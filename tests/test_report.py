@@ -271,7 +271,8 @@ def test_what_is_no_model_is_refused(blobs):
     with pytest.raises(ValueError, match="There are 2 sample_names for"):
         make_report(model[-1], model[:-1].transform(blobs[0]), sample_names=["a", "b"])
     with pytest.raises(ValueError, match=r"names for clusters \[9\].*are 0 to 2"):
-        make_report(model[-1], blobs[0], cluster_names={0: "a", 9: "b"})
+        samples = model[:-1].transform(blobs[0])
+        make_report(model[-1], samples, cluster_names={0: "a", 9: "b"})
 
 
 def test_few_samples_and_one_cluster(few_digits):
