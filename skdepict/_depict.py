@@ -622,24 +622,23 @@ class DEPICTClustering(
             self._pop_fitted_attributes()
             self.__dict__.update(earlier)
             if type(error) is KeyboardInterrupt and not error.args:
-                kept = "The same fit goes on from its last checkpoint, if there is one."
                 raise KeyboardInterrupt(
-                    "The fit was interrupted before there were clusters. "
-                    + (
-                        "Nothing is kept of it."
-                        if self.checkpoint_dir is None
-                        else kept
-                    )
-                ) from None
+                    "The fit was interrupted before it had a result."
+                    + self._how_to_go_on()
+                ) from error
             raise
         # Whatever called this must end too: a search would take the model for whole.
         if progress.interrupted:
             raise KeyboardInterrupt(
                 f"The fit was interrupted after {len(progress.history)} epochs. The "
-                "model can be used as it is; fit again for a better one"
-                + ("." if self.checkpoint_dir is None else ", which goes on from here.")
+                "model can be used as it is." + self._how_to_go_on()
             )
         return self
+
+    def _how_to_go_on(self):
+        if self.checkpoint_dir is None:
+            return ""
+        return " The same fit goes on from its last checkpoint, if there is one."
 
     def _fit_to_votes(self, X, y):
         """Fit to what most of several fits agree on."""
@@ -996,12 +995,14 @@ class DEPICTClustering(
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Of two densities of training samples at each embedding, the lower one: its
-            logarithm, scaled so that 0 is the median of training samples and -1 their
-            lower quartile. They are those of Gaussian kernels; the squared width of one
-            is the mean squared distance to the mean of the cluster, the other one is
-            half as wide. Up to 2,000 training samples are looked at. Samples of a small
-            cluster are less typical than those of a large one.
+            Of two densities of training samples at each embedding, the lower one. They
+            are those of Gaussian kernels; the squared width of one is the mean squared
+            distance to the mean of the cluster, the other one is half as wide. Up to
+            2,000 training samples are looked at. Either one is a logarithm that is 0 at
+            the median of training samples, which are left out of their own density, and
+            -1 at their lower quartile. Samples of a small cluster are less typical than
+            those of a large one, and those that were not in a small fit less than those
+            that were.
 
         Examples
         --------

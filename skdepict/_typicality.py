@@ -9,6 +9,7 @@ from sklearn.utils import gen_batches
 LEAST_VARIANCE = 1e-4
 # The time grows with the training samples that are looked at.
 MAX_SAMPLES = 2000
+LEAST_SPREAD = 1e-6
 # Embeddings whose distances to these are held at once.
 BATCH = 512
 # Of the two kernels, relative to the width of clusters.
@@ -33,9 +34,9 @@ def typicality_of(embedding, labels, centers):
     Returns
     -------
     typicality : callable
-        From embeddings to an ndarray of shape (n_samples,). Of the logarithm of either
-        density 0 is the median of the training samples, each of which is left out of
-        its own, and -1 their lower quartile.
+        From embeddings to an ndarray of shape (n_samples,), the lower one of both
+        logarithms. Of either of them 0 is the median of the training samples, each of
+        which is left out of its own density, and -1 their lower quartile.
     """
     embedding = embedding.astype(np.float64)
     within = embedding - centers[labels]
@@ -61,6 +62,6 @@ def typicality_of(embedding, labels, centers):
     of_fit = log_densities(embedding, is_own=len(embedding) > 1)
     quartile, middle = np.quantile(of_fit, (0.25, 0.5), axis=0)
     spread = middle - quartile
-    # Where most samples are copies, a logarithm by itself.
-    spread[spread == 0] = 1.0
+    # Where most samples are copies they differ by rounding: a logarithm by itself.
+    spread[spread < LEAST_SPREAD] = 1.0
     return lambda points: ((log_densities(points) - middle) / spread).min(axis=1)

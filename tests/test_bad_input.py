@@ -41,6 +41,18 @@ BAD_X = {
         ValueError,
         "contains NaN: 64 of 1920 values, in sample 7.*SimpleImputer",
     ),
+    "nan of a frame without names": (
+        pd.DataFrame(with_value(np.nan)),
+        {},
+        ValueError,
+        "in column 2. Fill",
+    ),
+    "nan of a flat image": (
+        np.where(np.arange(30)[:, None] == 7, np.nan, IMAGES.reshape(30, -1)),
+        {"image_shape": (8, 8)},
+        ValueError,
+        "64 of 1920 values, in sample 7",
+    ),
     "inf": (
         with_value(np.inf),
         {},
@@ -229,6 +241,13 @@ def test_bad_input_to_a_fitted_model(method, X, error, message, fitted_to_table)
 def test_one_image_alone_is_refused_by_predict(fitted, few_digits):
     with pytest.raises(ValueError, match=r"shape \(8, 8\) of one.*X\[np.newaxis\]"):
         fitted.predict(few_digits[0][0])
+    colours = np.random.default_rng(0).random((30, 8, 8, 3))
+    model = quick(2).fit(colours)
+    with pytest.raises(ValueError, match=r"shape \(8, 8, 3\) of one sample"):
+        model.predict(colours[0])
+    # One flat row is legal, whatever the shape of a sample.
+    model = quick(2, network="sequence").fit(colours[:, :1, :, 0])
+    assert model.predict(colours[:1, 0, :, 0]).shape == (1,)
 
 
 def test_images_of_another_size_are_refused_by_predict(fitted):

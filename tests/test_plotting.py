@@ -84,13 +84,35 @@ def test_displays_take_pipelines_and_searches(blobs, search):
 
 def test_titles_of_few_clusters_are_whole(few_digits):
     images, _ = few_digits
-    probabilities = np.eye(2)[np.arange(300) % 2]
+    probabilities = np.ones((300, 1))
     display = drawn(ClusterImagesDisplay.from_predictions(images, probabilities))
     for ax in display.axes_[0]:
         box = ax.title.get_window_extent()
         assert box.y1 <= display.figure_.bbox.y1
     with pytest.raises(ValueError, match="n_images=0 must be at least 1"):
         ClusterImagesDisplay.from_predictions(images, probabilities, n_images=0)
+
+
+def test_images_are_drawn_on_a_part_of_a_figure_and_on_a_low_one(few_digits):
+    import matplotlib.pyplot as plt
+
+    images, _ = few_digits
+    for figure in (plt.figure().subfigures(1, 2)[0], plt.figure(figsize=(4, 0.3))):
+        ClusterImagesDisplay.from_predictions(images, np.ones((300, 1)), figure=figure)
+        figure.figure.canvas.draw()
+
+
+def test_displays_say_what_they_cannot_draw(blobs):
+    X, _ = blobs
+    grid = {"learning_rate": [1e-3]}
+    search = GridSearchCV(quick(3), grid, scoring=silhouette, cv=2, refit=False).fit(X)
+    with pytest.raises(ValueError, match=r"no best_estimator_.*refit=True"):
+        ClusterSizesDisplay.from_estimator(search)
+    model = make_pipeline(StandardScaler(), "passthrough").fit(X)
+    with pytest.raises(TypeError, match=r"draws a fitted clusterer.*'passthrough'"):
+        ClusterSizesDisplay.from_estimator(model)
+    within = make_pipeline(StandardScaler(), make_pipeline(quick(3))).fit(X)
+    drawn(ClusterSizesDisplay.from_estimator(within, X))
 
 
 def test_embedding_takes_any_reducer_and_a_part_of_the_samples(fitted):

@@ -270,9 +270,8 @@ def test_what_is_no_model_is_refused(blobs):
         make_report(model[-1], blobs[0], max_points=0)
     with pytest.raises(ValueError, match="There are 2 sample_names for"):
         make_report(model[-1], model[:-1].transform(blobs[0]), sample_names=["a", "b"])
-    with pytest.raises(ValueError, match=r"names for clusters \[9\].*are 0 to 2"):
-        samples = model[:-1].transform(blobs[0])
-        make_report(model[-1], samples, cluster_names={0: "a", 9: "b"})
+    with pytest.raises(ValueError, match=r"has 9, 7, but clusters are.* from 0 to 2"):
+        make_report(model[-1], blobs[0], cluster_names={0: "a", 9: "b", 7: "c"})
 
 
 def test_few_samples_and_one_cluster(few_digits):

@@ -73,10 +73,11 @@ def check_rows(estimator, X, expected_shape=None):
             )
     if math.prod(sample_shape) == 0:
         raise ValueError(f"X has samples of shape {sample_shape}: they hold no values.")
-    if not fitting and len(expected_shape) > 1 and rows.shape == expected_shape:
+    is_one = (len(rows), *sample_shape) == expected_shape
+    if is_one and math.prod(sample_shape) != math.prod(expected_shape):
         raise ValueError(
-            f"X has the shape {rows.shape} of one sample. Pass several, or an array of "
-            "one: X[np.newaxis]."
+            f"X has the shape {expected_shape} of one sample. Pass several, or one as "
+            "X[np.newaxis]."
         )
     if not fitting and len(sample_shape) > 1 and sample_shape != expected_shape:
         raise ValueError(
@@ -90,7 +91,7 @@ def check_rows(estimator, X, expected_shape=None):
 
 
 def _check_finite(array, columns):
-    """Say where values are that are none, by columns of a table, else by samples."""
+    """Say in which columns, or samples, there are values that are none."""
     try:
         assert_all_finite(array)
     except ValueError:
@@ -99,17 +100,20 @@ def _check_finite(array, columns):
         if not is_missing.any():
             is_missing = np.isinf(array)
             what, advice = "infinity", "Replace these values, or drop their samples"
-        by_column = array.ndim == 2
-        kind = "column" if by_column else "sample"
-        axes = 0 if by_column else tuple(range(1, array.ndim))
-        names = np.flatnonzero(is_missing.any(axis=axes)).tolist()
-        if by_column and columns is not None:
+        is_missing = is_missing.reshape(len(array), -1)
+        samples, found = (np.flatnonzero(is_missing.any(axis=a)) for a in (1, 0))
+        kind, names = "column", found.tolist()
+        if columns is not None:
+            columns = list(columns)
             names = [columns[number] for number in names]
+        elif array.ndim > 2 or len(samples) < len(found):
+            # Of flat images, too, columns say less.
+            kind, names = "sample", samples.tolist()
         named = ", ".join(map(repr, names[:MAX_NAMED]))
+        named += " and others" * (len(names) > MAX_NAMED)
         raise ValueError(
             f"X contains {what}: {is_missing.sum()} of {array.size} values, in {kind}"
-            f"{'s' * (len(names) > 1)} {named}{', ...' * (len(names) > MAX_NAMED)}. "
-            f"{advice}."
+            f"{'s' * (len(names) > 1)} {named}. {advice}."
         ) from None
 
 

@@ -80,7 +80,7 @@ class Scaling:
             low, high = low.min(), high.max()
             span = np.subtract(self.high, self.low)
         far = (low < self.low - span) | (high > self.high + span)
-        if kind != "table":
+        if kind == "image":
             middle = (float(low) + float(high)) / 2
             # Blank images may have any value.
             far |= low < high and not self.low <= middle <= self.high

@@ -27,7 +27,7 @@ from skdepict._training.start import (
     PRIOR_STRENGTH,
     Start,
     labels_are_given,
-    start_of_more_apart,
+    start_by_graphs,
     starting_labels,
     with_prior,
 )
@@ -352,10 +352,10 @@ class Training:
         if finer is not None:
             progress.n_clusters = 0
             return self._first_start(finer)
-        if settings.n_clusters is None and settings.by_path_integral:
-            found = progress.joined.numbers, progress.n_clusters, settings.distorts
+        if settings.n_clusters is None and settings.shows_what_lies_apart:
+            found = progress.joined.numbers, progress.n_clusters, settings.is_table
             start = self._processes.from_first(
-                lambda: start_of_more_apart(self._graphs(), *found)
+                lambda: start_by_graphs(self._graphs(), *found)
             )
             if start is not None:
                 progress.joined = None

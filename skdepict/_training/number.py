@@ -1,5 +1,7 @@
 """What joins of groups tell of the number of clusters."""
 
+import math
+
 import numpy as np
 from scipy.special import logit
 
@@ -9,8 +11,8 @@ from scipy.special import logit
 # tell a number only where clusters of images lie apart.
 LEAST_ODDS = 0.37
 LEAST_ODDS_DISTORTED = 0.3
-# Clusters lie apart where one view of a sample tells this share of the information on
-# which of them another view is in.
+# Clusters, or two of them, lie apart where one view of a sample tells this share of the
+# information on which of them another view is in.
 APART = 0.9
 # The logarithm of the odds that two views agree which of the two least distinct
 # clusters they are in falls by so much, from 0 or more to less, where a part is taken
@@ -70,7 +72,7 @@ def number_in_distorted_views(numbers):
     return _n_distinct(numbers, LEAST_ODDS_DISTORTED)
 
 
-def _n_distinct(numbers, least_odds, apart=1.0):
+def _n_distinct(numbers, least_odds, apart=math.inf):
     agreement, least = logit(numbers[:, 1:3]).T
     distinct = least - agreement >= np.log(least_odds)
     # Where nearly all agree, the odds of two may be a small share of the others'.

@@ -234,8 +234,8 @@ class Settings:
 
     @property
     def shows_what_lies_apart(self):
-        """Whether graphs may say that there are more clusters of images."""
-        return self.by_path_integral and self.distorts
+        """Whether graphs may say that there is another number of clusters."""
+        return self.by_path_integral and (self.distorts or self.is_table)
 
     @property
     def n_labelled(self):
@@ -270,7 +270,7 @@ class Settings:
             return None
         # Of groups that hold samples.
         n_clusters, n_groups = progress.n_clusters, len(progress.joined.numbers) + 1
-        if self.shows_what_lies_apart:
+        if self.by_path_integral and self.distorts:
             n_clusters = max(
                 n_clusters, number_in_distorted_views(progress.joined.numbers)
             )

@@ -259,7 +259,7 @@ def starting_labels(settings, rows, embedding, graphs):
 def _even_number(graphs, settings):
     """The number of clusters of equal size, unless they may be parts of fewer."""
     n_clusters = even_number(graphs, settings.n_labelled)
-    if n_clusters is None or settings.distorts:
+    if n_clusters is None or not settings.is_table:
         return n_clusters
     # Parts of a curve are of equal size, too.
     return n_clusters if number_that_all_tell(graphs) in (None, n_clusters) else None
@@ -286,14 +286,33 @@ def start_apart(graphs, n_clusters, of_images=True):
     return with_prior(labels, None, n_clusters)._replace(apart=True)
 
 
-def start_of_more_apart(graphs, of_joins, n_clusters, of_images=True):
-    """Clusters that lie apart, where graphs know more of their number than joins.
+def start_by_graphs(graphs, of_joins, n_clusters, of_rows):
+    """Clusters of another number than joins tell, where graphs know better.
 
-    Of images, neighbours join many small clusters, however far apart they lie. Where
-    these do, there are as many as were found or more: as graphs say, or up to which all
-    are distinct. Of rows along curves, groups of one curve are as distinct as groups of
-    two. So where joins of groups say that clusters overlap which no walk leads between,
-    as all graphs have it, these are taken, unless there is a fall.
+    Parameters
+    ----------
+    graphs : dict of float to GroupMerges
+    of_joins : ndarray of shape (n_numbers, 4)
+        See `Joins`.
+    n_clusters : int
+        What they tell.
+    of_rows : bool
+        Whether the samples are rows of a table, or images that can be distorted.
+
+    Returns
+    -------
+    start : Start or None
+    """
+    if of_rows:
+        return start_of_curves(graphs, of_joins)
+    return start_of_more_apart(graphs, of_joins, n_clusters)
+
+
+def start_of_more_apart(graphs, of_joins, n_clusters):
+    """Clusters of images that lie apart, as many as were found or more.
+
+    Neighbours join many small clusters, however far apart they lie. Where these do, the
+    graphs know their number, or it is the one up to which all are distinct.
 
     Parameters
     ----------
@@ -302,28 +321,44 @@ def start_of_more_apart(graphs, of_joins, n_clusters, of_images=True):
         See `Joins`.
     n_clusters : int
         What neighbours tell.
-    of_images : bool, default=True
-        Whether the samples are images that can be distorted.
 
     Returns
     -------
     start : Start or None
-        Of images, of the largest of these numbers at which clusters lie apart.
+        Of the largest of these numbers at which clusters lie apart.
     """
-    if not of_images:
-        number = number_that_all_tell(graphs)
-        if number is None or number_before_fall(of_joins) is not None:
-            return None
-        n_groups = len(of_joins) + 1
-        if number <= n_groups and are_apart(of_joins, number):
-            return None
-        return start_apart(graphs, number, of_images)
     distinct = number_in_distorted_views(of_joins)
     for number in sorted({n_clusters, number_apart(graphs), distinct}, reverse=True):
         start = start_apart(graphs, number) if number >= n_clusters else None
         if start is not None:
             return start
     return None
+
+
+def start_of_curves(graphs, of_joins):
+    """Clusters of rows that lie apart, where groups do not tell them from each other.
+
+    Groups along one curve are as distinct as groups of two curves. So where all trees
+    tell one number, and joins of groups say that as many clusters overlap, trees are
+    believed, unless the joins have a fall.
+
+    Parameters
+    ----------
+    graphs : dict of float to GroupMerges
+    of_joins : ndarray of shape (n_numbers, 4)
+        See `Joins`.
+
+    Returns
+    -------
+    start : Start or None
+    """
+    number = number_that_all_tell(graphs)
+    if number is None or number_before_fall(of_joins) is not None:
+        return None
+    n_groups = len(of_joins) + 1
+    if number <= n_groups and are_apart(of_joins, number):
+        return None
+    return start_apart(graphs, number, of_images=False)
 
 
 def with_prior(labels, prior, n_clusters):

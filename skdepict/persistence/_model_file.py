@@ -265,7 +265,10 @@ def _restore_input_format(content, arrays):
     whole &= kind == "image" or network_shape == layout.shape
     if not whole or np.greater(network_shape, layout.shape).any():
         raise ValueError("the network sees other samples")
-    narrowest = float(content.get("narrowest", 0.0))
+    narrowest = 0.0
+    if kind == "image" and np.isfinite(high - low):
+        # Of an earlier file: so that half of it is a fiftieth of the range.
+        narrowest = float(content.get("narrowest", (high - low) / 25))
     scaling = Scaling(shift, scale, low, high, clips, narrowest=narrowest)
     rounds = bool(content.get("rounds", False))
     return InputFormat(sample_shape, layout, scaling, network_shape, rounds)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
@@ -35,11 +36,23 @@ def fitted_model(
     """
     check_matplotlib_support(f"{display.__name__}.from_estimator")
     check_is_fitted(estimator)
-    model: Any = getattr(estimator, "best_estimator_", estimator)
-    if isinstance(model, Pipeline):
-        if X is not None and len(model) > 1:
-            X = model[:-1].transform(X)
-        model = model[-1]
+    model: Any = estimator
+    while isinstance(model, (Pipeline, BaseSearchCV)):
+        if isinstance(model, BaseSearchCV):
+            if not hasattr(model, "best_estimator_"):
+                raise ValueError(
+                    f"This {type(model).__name__} has no best_estimator_. Search with "
+                    "refit=True, or with the name of a score."
+                )
+            model = model.best_estimator_
+        else:
+            X = X if X is None or len(model) == 1 else model[:-1].transform(X)
+            model = model[-1]
+    if not hasattr(model, "n_clusters_"):
+        raise TypeError(
+            f"{display.__name__} draws a fitted clusterer, or a pipeline or search "
+            f"that ends in one, but got {model!r}."
+        )
     return model, X
 
 

@@ -45,7 +45,7 @@ class DendrogramDisplay:
         Parameters
         ----------
         estimator : PathIntegralClustering
-            Fitted.
+            Fitted; or a pipeline that ends in one, or a search for one.
         n_leaves : int, default=30
             How many clusters are drawn at the bottom.
         ax : matplotlib Axes, default=None

@@ -79,7 +79,7 @@ class ClusterImagesDisplay:
         Parameters
         ----------
         estimator : DEPICTClustering
-            Fitted to images.
+            Fitted to images; or a pipeline that ends in one, or a search for one.
         X : array-like, or what `fit` reads in parts
             Images, or their flattened rows. Of a file only what is drawn is held.
         n_images : int, default=8
@@ -185,7 +185,7 @@ class ClusterImagesDisplay:
         for ax, title in zip(self.axes_[0], titles, strict=True):
             ax.set_title(title, fontsize=10)
         # Titles need as much of a low figure as of a high one.
-        top = 1 - TITLE_INCHES / figure.get_figheight()
+        top = max(0.5, 1 - TITLE_INCHES * figure.dpi / figure.bbox.height)
         figure.subplots_adjust(
             left=0.09, right=0.99, bottom=0.01, top=top, wspace=0.04, hspace=0.06
         )

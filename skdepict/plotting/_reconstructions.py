@@ -67,7 +67,8 @@ class ReconstructionDisplay:
         ----------
         estimator : DEPICTClustering
             Fitted to images, with a decoder that has learned something: not with
-            ``reconstruction_weight=0``.
+            ``reconstruction_weight=0``. Or a pipeline that ends in one, or a search for
+            one.
         X : array-like, or what `fit` reads in parts
             Images, or their flattened rows. Of a file only what is drawn is read.
         n_images : int, default=16

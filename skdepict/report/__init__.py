@@ -122,10 +122,7 @@ def make_report(
     rows, _ = check_rows(model, X, model._input_format.sample_shape)
     if sample_names is None:
         sample_names = [f"sample {number}" for number in range(len(rows))]
-    elif len(sample_names) != len(rows):
-        raise ValueError(
-            f"There are {len(sample_names)} sample_names for {len(rows)} samples."
-        )
+    _check_names(sample_names, len(rows), cluster_names or {}, model.n_clusters_)
     embedding = model._of_parts(X, embed_all)
     probabilities = assign(model.network_, torch.from_numpy(embedding))
     certainty, labels = (part.numpy() for part in probabilities.max(dim=1))
@@ -179,22 +176,33 @@ def _facts(found: _Found) -> str:
     )
 
 
-def _clusters(found: _Found, cluster_names: Mapping[int, str]) -> str:
-    """A table with the samples of each cluster, and what they have in common."""
-    n_clusters = found.model.n_clusters_
+def _check_names(
+    sample_names: Sequence[str],
+    n_samples: int,
+    cluster_names: Mapping[int, str],
+    n_clusters: int,
+) -> None:
+    if len(sample_names) != n_samples:
+        raise ValueError(
+            f"There are {len(sample_names)} sample_names for {n_samples} samples."
+        )
     unknown = [key for key in cluster_names if key not in range(n_clusters)]
     if unknown:
         raise ValueError(
-            f"There are names for clusters {unknown}, but clusters are 0 to "
-            f"{n_clusters - 1}."
+            f"cluster_names has {', '.join(map(str, unknown))}, but clusters are the "
+            f"integers from 0 to {n_clusters - 1}."
         )
+
+
+def _clusters(found: _Found, cluster_names: Mapping[int, str]) -> str:
+    """A table with the samples of each cluster, and what they have in common."""
     prototypes = _prototypes(found)
     decoded = ["prototype"] if prototypes else []
     shown = "most certain", "least certain", "least typical"
     headings = ("cluster", "name", "samples", "sure", *decoded, *shown)
     head = "".join(f"<th>{heading}</th>" for heading in headings)
     lines = [f"<thead><tr>{head}</tr></thead>\n<tbody>"]
-    for cluster in range(n_clusters):
+    for cluster in range(found.model.n_clusters_):
         members = np.flatnonzero(found.labels == cluster)
         certainty = found.certainty[members]
         unusual = members[np.argsort(found.typicality[members])][:N_UNUSUAL]
