@@ -10,6 +10,7 @@ import zlib
 from functools import partial
 from html import escape
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import numpy as np
@@ -193,6 +194,39 @@ def test_folders_of_an_earlier_run_are_replaced(pictures, tmp_path):
     folders = {path.name for path in (out / "clusters").iterdir() if path.is_dir()}
     assert "0 zeros" in folders
     assert "0" not in folders
+
+
+def test_names_of_clusters_that_are_not_there_are_refused(pictures, tmp_path, capsys):
+    out, names = tmp_path / "out", tmp_path / "names.json"
+    names.write_text(json.dumps({"0": "zeros", "7": "sevens"}))
+    arguments = pictures, "--out", out, "--clusters", 3, "--names", names
+    said = fails(capsys, *arguments, "--folders", "copy")
+    assert "has 7, but clusters are the integers from 0 to 2" in said
+    assert not (out / "clusters").exists()
+    # What was trained is not lost.
+    assert (out / "model.skdepict").exists()
+
+
+def test_phases_that_end_early_end_their_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    progress, fit = __main__._Progress(), SimpleNamespace(task_name="fit")
+    fit.max_subtasks = 2
+    progress.on_fit_task_begin(None, fit)
+    for name, n_done in (("initialise", 2), ("joint", 1)):
+        phase = SimpleNamespace(task_name=name, max_subtasks=2)
+        epoch = SimpleNamespace(task_name="epoch", max_subtasks=0)
+        progress.on_fit_task_begin(None, phase)
+        for _ in range(n_done):
+            progress.on_fit_task_begin(None, epoch)
+            progress.on_fit_task_end(None, epoch)
+        progress.on_fit_task_end(None, phase)
+    progress.on_fit_task_end(None, fit)
+    lines = capsys.readouterr().err.split("\n")
+    assert [line.split("\r")[-1] for line in lines] == [
+        "initialise 2 of 2 ",
+        "joint 1 of 2 ",
+        "",
+    ]
 
 
 def test_a_model_that_is_there_is_used(pictures, tmp_path, monkeypatch):

@@ -28,8 +28,8 @@ from skdepict._training.start import (
     Start,
     labels_are_given,
     start_by_graphs,
+    start_of_joined,
     starting_labels,
-    with_prior,
 )
 from skdepict._training.step import GradientDescent, loss_weights
 from skdepict._training.streams import stream_seed
@@ -361,9 +361,8 @@ class Training:
                 progress.joined = None
                 return start
         n_groups = int(progress.joined.clusters.max()) + 1
-        # Of clusters that overlap, one that is estimated lets the large ones grow.
-        prior = graphs.uniform(n_groups) if overlap else None
-        return with_prior(progress.joined.labels(settings.members), prior, n_groups)
+        labels = progress.joined.labels(settings.members)
+        return start_of_joined(labels, n_groups, settings.prior, overlap)
 
     def _start_round(self, start):
         """The softmax layer starts at the means of the labels."""

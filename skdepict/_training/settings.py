@@ -211,7 +211,8 @@ class Settings:
             is_conv = choose_network(*asked) == "conv"
             rate = LEARNING_RATE_OF_CONV if is_conv else LEARNING_RATE
             derived["learning_rate"] = rate * math.sqrt(growth)
-        if found["prior"] is None and (parameters["max_rounds"] > 1 or not n_clusters):
+        is_equal = found["prior"] is not None and np.ptp(found["prior"]) == 0
+        if not is_equal and (parameters["max_rounds"] > 1 or not n_clusters):
             n_labelled = n_samples if members is None else len(members)
             derived["n_fine"] = n_fine_groups(n_labelled, n_clusters, is_distorted)
         # What was found or derived replaces what the user gave.

@@ -204,8 +204,8 @@ def starting_labels(settings, rows, embedding, graphs):
     -------
     start : Start
         Clusters, in the order of the prior unless labels or centres were given. Or
-        where the prior is not known, the sizes are not even, and clusters not apart,
-        fine groups, if there may be any.
+        where the sizes are not those of the prior, nor even if there is none, and
+        clusters not apart, fine groups, if there may be any.
 
     Raises
     ------
@@ -247,13 +247,44 @@ def starting_labels(settings, rows, embedding, graphs):
         expected = uniform(n_clusters) if prior is None else prior
         labels = order_by_prior(label(n_clusters, expected), expected)
         start = with_prior(labels, prior, n_clusters)
-        if not start.estimated or not n_fine:
+        if not n_fine or _has_sizes_of_prior(start):
             return start
         if settings.by_path_integral:
             apart = start_apart(merged, n_clusters, settings.distorts)
+            if apart is not None and prior is not None:
+                return Start(order_by_prior(apart.labels, prior), prior, apart=True)
             if apart is not None:
                 return apart
     return Start(label(n_fine), uniform(n_fine), final=False)
+
+
+def _has_sizes_of_prior(start):
+    """Whether it can be no chance that clusters have the sizes that are expected."""
+    n_clusters, n_samples = len(start.prior), len(start.labels)
+    divergence = size_divergence(sizes_of(start.labels, n_clusters), start.prior)
+    return not start.estimated and is_even(divergence, n_samples, n_clusters)
+
+
+def start_of_joined(labels, n_clusters, prior, overlap):
+    """Starting labels of clusters that were joined of groups.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+    n_clusters : int
+    prior : ndarray of shape (n_clusters,) or None
+        What the user gave.
+    overlap : bool
+        Whether clusters of rows overlap.
+
+    Returns
+    -------
+    start : Start
+    """
+    if prior is not None:
+        return Start(order_by_prior(labels, prior), prior)
+    # Of clusters that overlap, one that is estimated lets the large ones grow.
+    return with_prior(labels, uniform(n_clusters) if overlap else None, n_clusters)
 
 
 def _even_number(graphs, settings):

@@ -91,7 +91,7 @@ def uneven_sample(X, y, ratio, largest=None, draw=0):
     largest = counts.min() if largest is None else largest
     generator = np.random.default_rng(draw)
     order = generator.permutation(len(counts))
-    sizes = [max(5, round(largest * share)) for share in falling(len(counts), ratio)]
+    sizes = falling_sizes(len(counts), ratio, largest)
     rows = [
         generator.choice(np.flatnonzero(y == label), size, replace=False)
         for label, size in zip(order, sizes, strict=True)
@@ -100,9 +100,10 @@ def uneven_sample(X, y, ratio, largest=None, draw=0):
     return X[shuffled], y[shuffled]
 
 
-def falling(n_classes, ratio):
-    """Sizes that fall geometrically, from 1 to 1 / ratio."""
-    return ratio ** (-np.arange(n_classes) / (n_classes - 1))
+def falling_sizes(n_classes, ratio, largest):
+    """Sizes that fall geometrically by this ratio, but to no less than 5."""
+    shares = ratio ** (-np.arange(n_classes) / (n_classes - 1))
+    return [max(5, round(largest * share)) for share in shares]
 
 
 def flatten(X):

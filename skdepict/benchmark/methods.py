@@ -9,7 +9,7 @@ from functools import partial
 from importlib.util import find_spec
 from pkgutil import resolve_name
 
-from skdepict.benchmark.data import falling
+from skdepict.benchmark.data import falling_sizes
 
 
 def make(name, shape, n_clusters, seed, **parameters):
@@ -129,10 +129,12 @@ def make_spectralnet(shape, n_clusters, seed):
 
 
 def make_told(shape, n_clusters, seed, ratio):
-    """DEPICTClustering that is told how unequal the classes are."""
-    prior = falling(n_clusters, ratio)
+    """DEPICTClustering that is told the sizes of the classes."""
+    candidates = (falling_sizes(n_clusters, ratio, m) for m in range(5, shape[0]))
+    sizes = next(sizes for sizes in candidates if sum(sizes) >= shape[0])
+    prior = [size / sum(sizes) for size in sizes]
     name = "skdepict.DEPICTClustering"
-    return make(name, shape, n_clusters, seed, prior=prior / prior.sum())
+    return make(name, shape, n_clusters, seed, prior=prior)
 
 
 def make_auto(shape, n_clusters, seed):

@@ -36,6 +36,7 @@ from skdepict._training.settings import Settings
 from skdepict._training.start import (
     order_by_prior,
     start_apart,
+    start_of_joined,
     start_of_more_apart,
     starting_labels,
     with_prior,
@@ -302,6 +303,36 @@ def test_clusters_that_lie_apart_are_started_from_as_they_are():
         start = starting_labels(of_fit, lambda: X, None, lambda: graphs)
         assert start.final is start.estimated is start.apart is True
         assert adjusted_rand_score(y, start.labels) == 1
+        # With sizes that the user gave, wrongly, too.
+        found["prior"] = np.array([0.1, 0.3, 0.2, 0.25, 0.15])
+        of_fit = Settings.of(parameters, layout, len(X), len(sizes), None, **found)
+        start = starting_labels(of_fit, lambda: X, None, lambda: graphs)
+        assert start.prior is found["prior"]
+        assert start.apart
+        assert np.array_equal(np.bincount(start.labels), [12, 100, 25, 40, 15])
+        found["prior"] = None
+
+
+def test_a_prior_that_labels_do_not_have_asks_for_fine_groups():
+    X = np.random.default_rng(0).normal(size=(400, 10)).astype(np.float32)
+    graphs = merged_graphs(X, torch.device("cpu"))
+    layout, parameters = Layout("table", (10,)), DEPICTClustering(4).get_params()
+
+    def start_of(prior):
+        found = {"prior": np.array(prior), "init": "path-integral", "seed": 0}
+        of_fit = Settings.of(parameters, layout, 400, 4, None, **found)
+        return starting_labels(of_fit, lambda: X, None, lambda: graphs)
+
+    sizes = np.bincount(graphs[0.3].labels(4))
+    assert start_of(sizes / 400).final
+    assert not start_of([0.4, 0.3, 0.2, 0.1]).final
+    # Equal sizes are a wish.
+    assert start_of([0.25] * 4).final
+    joined = start_of_joined(
+        np.repeat([0, 1, 2], [1, 3, 2]), 3, np.r_[0.3, 0.2, 0.5], 0
+    )
+    np.testing.assert_array_equal(np.bincount(joined.labels), [2, 1, 3])
+    assert not joined.estimated
 
 
 @pytest.mark.parametrize(
