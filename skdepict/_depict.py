@@ -168,9 +168,10 @@ class DEPICTClustering(
 
     prior : array-like of shape (n_clusters,), "uniform" or None, default=None
         Expected frequencies of the clusters: positive and summing to 1. By default they
-        are estimated. "uniform" expects clusters of equal size. Of a given prior,
-        unless `init` is an array, the largest cluster found has the largest frequency,
-        and so on down. Not with n_clusters="auto".
+        are estimated, but of tables whose groups overlap, where they are equal.
+        "uniform" expects clusters of equal size. Of a given prior, unless `init` is an
+        array, the largest cluster found has the largest frequency, and so on down. Not
+        with n_clusters="auto".
 
     n_init : int, default=1
         How many fits vote on the starting labels, each from a seed of its own: a sample
