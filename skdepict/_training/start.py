@@ -276,10 +276,6 @@ def start_of_joined(labels, n_clusters, prior, overlap):
         What the user gave.
     overlap : bool
         Whether clusters of rows overlap.
-
-    Returns
-    -------
-    start : Start
     """
     if prior is not None:
         return Start(order_by_prior(labels, prior), prior)
@@ -318,22 +314,7 @@ def start_apart(graphs, n_clusters, of_images=True):
 
 
 def start_by_graphs(graphs, of_joins, n_clusters, of_rows):
-    """Clusters of another number than joins tell, where graphs know better.
-
-    Parameters
-    ----------
-    graphs : dict of float to GroupMerges
-    of_joins : ndarray of shape (n_numbers, 4)
-        See `Joins`.
-    n_clusters : int
-        What they tell.
-    of_rows : bool
-        Whether the samples are rows of a table, or images that can be distorted.
-
-    Returns
-    -------
-    start : Start or None
-    """
+    """Clusters of rows, or of images, where graphs know better than joins; or None."""
     if of_rows:
         return start_of_curves(graphs, of_joins)
     return start_of_more_apart(graphs, of_joins, n_clusters)

@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from skdepict import DEPICTClustering, PathIntegralClustering
 from skdepict._training import judge, loop
+from skdepict._training import settings as settings_module
 from skdepict._training.adam import Adam
 from skdepict._training.average import WeightAverage
 from skdepict._training.graphs import merged_graphs, number_that_all_tell
@@ -38,8 +39,12 @@ EVEN = np.full(10, 0.1)
 
 
 def offer(monkeypatch, labels, divergence):
-    """Have the graph of the embedding give these labels, and count how often."""
+    """Have the graph of the embedding give these labels, and count how often.
+
+    Clusters are looked for at once, as in too few samples for groups.
+    """
     asked = []
+    monkeypatch.setattr(settings_module, "n_fine_groups", lambda *_: 0)
 
     def path_integral_labels(points, prior, device):
         asked.append(points.shape)
@@ -485,6 +490,7 @@ def test_an_interrupt_between_rounds_keeps_the_first(monkeypatch, few_digits):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(judge, "path_integral_labels", path_integral_labels)
+    monkeypatch.setattr(settings_module, "n_fine_groups", lambda *_: 0)
     model = quick(10, prior=FAR, tol=1.0)
     with pytest.raises(KeyboardInterrupt, match="interrupted"):
         model.fit(images)
