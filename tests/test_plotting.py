@@ -84,13 +84,14 @@ def test_displays_take_pipelines_and_searches(blobs, search):
 
 def test_titles_of_few_clusters_are_whole(few_digits):
     images, _ = few_digits
-    probabilities = np.ones((300, 1))
-    display = drawn(ClusterImagesDisplay.from_predictions(images, probabilities))
+    # A prototype fills its place up to the title.
+    display = drawn(ClusterImagesDisplay.from_estimator(quick(2).fit(images), images))
+    assert display.prototypes is not None
     for ax in display.axes_[0]:
         box = ax.title.get_window_extent()
         assert box.y1 <= display.figure_.bbox.y1
     with pytest.raises(ValueError, match="n_images=0 must be at least 1"):
-        ClusterImagesDisplay.from_predictions(images, probabilities, n_images=0)
+        ClusterImagesDisplay.from_predictions(images, np.ones((300, 1)), n_images=0)
 
 
 def test_images_are_drawn_on_a_part_of_a_figure_and_on_a_low_one(few_digits):
