@@ -266,15 +266,17 @@ def of_embedding(file, ratio):
     return DataSet(file) if ratio == 1 else UnevenSet(file, ratio=ratio)
 
 
-TABLES = {
+EMBEDDINGS = {
     name + (f" {ratio}:1" if ratio > 1 else ""): of_embedding(file, ratio)
     for name, file in (
         ("photographs", "cifar10_embedding.npz"),
         ("posts", "20ng_embedding.npz"),
     )
     for ratio in (1, 10)
-} | {
-    "posts as tf-idf": SETS["20 Newsgroups"],
+} | {"posts as tf-idf": SETS["20 Newsgroups"]}
+
+
+TABLES = {
     "pendigits": SETS["pendigits"],
     "wine": DataSet("", partial(load_table, name="wine")),
     "breast cancer": DataSet("", partial(load_table, name="breast_cancer")),

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from skdepict.benchmark.data import (
+    EMBEDDINGS,
     SETS,
     TABLES,
     TIMED_SETS,
@@ -66,7 +67,10 @@ SUITES = {
     "uneven": Study(
         tuple(UNEVEN_SETS), UNEVEN_METHODS, 3, UNEVEN_SETS, columns_of(UNEVEN)
     ),
-    "tables": Study(tuple(TABLES), TABLE_METHODS, 3, TABLES, columns_of(UNEVEN)),
+    **{
+        name: Study(tuple(known), TABLE_METHODS, 3, known, columns_of(UNEVEN))
+        for name, known in (("embeddings", EMBEDDINGS), ("tables", TABLES))
+    },
     "times": Study(tuple(TIMED_SETS), TIMED_METHODS, 3, TIMED_SETS),
 }
 
