@@ -48,8 +48,10 @@ class PartwiseRows:
             part = np.asarray(self._source[rows])[places]
         part = part.reshape(len(part), -1).astype(self.dtype, copy=False)
         if part.dtype.kind == "f" and not np.isfinite(part).all():
+            numbers = np.arange(len(self))[index][~np.isfinite(part).all(axis=1)]
             raise ValueError(
-                "X contains NaN or infinity. Fill or drop these values before fitting."
+                f"X contains NaN or infinity, at least in sample {numbers.min()}. Fill "
+                "or drop these values before fitting."
             )
         return part
 

@@ -174,5 +174,9 @@ def test_what_cannot_be_read_is_refused(X, error, message):
 def test_nan_in_predict_is_refused(few_digits, fitted):
     images = few_digits[0].copy()
     images[17, 3, 3] = np.nan
-    with pytest.raises(ValueError, match="NaN or infinity"):
+    with pytest.raises(ValueError, match="NaN or infinity, at least in sample 17"):
         fitted.predict(ImagesOnly(images))
+    # Training asks for samples in any order.
+    rows = open_partwise(ImagesOnly(images))
+    with pytest.raises(ValueError, match="at least in sample 17"):
+        rows[np.array([20, 17, 3])]
