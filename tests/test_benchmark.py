@@ -24,6 +24,7 @@ from skdepict.benchmark.data import (
 from skdepict.benchmark.methods import METHODS, available, make
 from skdepict.benchmark.processes import commit
 from skdepict.benchmark.suites import SUITES, Study, study_command
+from skdepict.benchmark.summaries import summarise_study
 
 from .conftest import quick
 
@@ -60,7 +61,8 @@ def test_command_prints_and_saves_every_score(digits_file):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     table = (digits_file / "result.md").read_text(encoding="utf-8")
     assert table.splitlines()[-3:] == done.stdout.splitlines()[-3:]
-    assert "| accuracy | nmi | ari | seconds | peak_memory_mib | seeds |" in table
+    columns = "accuracy | nmi | ari | balanced_accuracy | n_found | seconds"
+    assert f"| {columns} | peak_memory_mib | seeds |" in table
     rows = read_table(digits_file / "result.csv")
     assert [(row["method"], row["seed"]) for row in rows] == [
         ("kmeans", "0"),
@@ -229,6 +231,15 @@ def test_killed_study_continues_where_it_stopped(tmp_path, capsys):
     assert float(new["accuracy"]) > 0.7
     assert new["commit"] == commit()
     assert "rows of other commits (abc1234)" in errors
+
+
+def test_rows_of_before_a_score_was_known_count_for_the_others():
+    row = dict.fromkeys(study.COLUMNS, "0.5") | {"set": "a", "method": "b", "error": ""}
+    before = row | {"accuracy": "0.7", "n_found": ""}
+    line = summarise_study([row, before]).splitlines()[-1]
+    assert "| 0.6000 ± 0.1414 |" in line
+    assert "| 0.5000 | 0.5 ± 0.0 |" in line
+    assert "|  |" in summarise_study([before]).splitlines()[-1]
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "a,b\n1,2", "a,b\n", "notes"])

@@ -26,7 +26,6 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skdepict.benchmark.data import DataSet
 from skdepict.benchmark.methods import UNEVEN_METHODS
-from skdepict.benchmark.study import UNEVEN, columns_of
 from skdepict.benchmark.suites import Study, study_command
 
 MAX_ROWS = 5000
@@ -72,7 +71,6 @@ STUDY = Study(
     {name: UNEVEN_METHODS[name] for name in METHODS},
     n_seeds=1,
     known={name: DataSet("", partial(load_keel, name=name)) for name in SETS},
-    columns=columns_of(UNEVEN),
 )
 
 

@@ -74,6 +74,26 @@ def is_even(divergence, n_samples, n_clusters, most_probable=EVEN_BY_CHANCE):
     return is_near & (probability <= most_probable)
 
 
+def are_even(labels, prior):
+    """Whether clusters have equal sizes, which also are those of the prior.
+
+    That they have others is no evidence: which of them is how large is left to chance.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+    prior : ndarray of shape (n_clusters,)
+
+    Returns
+    -------
+    are_even : bool
+    """
+    n_clusters = len(prior)
+    sizes = sizes_of(labels, n_clusters)
+    divergence = max(size_divergence(sizes, u) for u in (prior, uniform(n_clusters)))
+    return is_even(divergence, len(labels), n_clusters)
+
+
 def merged_graphs(points, device, search=device_neighbors):
     """Merge the points along the walks on several graphs.
 

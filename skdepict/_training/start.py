@@ -10,8 +10,8 @@ from sklearn.utils import check_array
 
 from skdepict._path_integral.estimator import PathIntegralClustering
 from skdepict._training.graphs import (
+    are_even,
     even_number,
-    is_even,
     labels_apart,
     nearest_labels,
     number_apart,
@@ -24,7 +24,7 @@ from skdepict._training.number import (
     number_before_fall,
     number_in_distorted_views,
 )
-from skdepict._training.objectives import class_means, size_divergence, sizes_of
+from skdepict._training.objectives import class_means, sizes_of
 from skdepict._training.settings import MIN_FINE, n_fine_groups
 from skdepict._training.streams import stream_seed
 
@@ -260,9 +260,7 @@ def starting_labels(settings, rows, embedding, graphs):
 
 def _has_sizes_of_prior(start):
     """Whether it can be no chance that clusters have the sizes that are expected."""
-    n_clusters, n_samples = len(start.prior), len(start.labels)
-    divergence = size_divergence(sizes_of(start.labels, n_clusters), start.prior)
-    return not start.estimated and is_even(divergence, n_samples, n_clusters)
+    return not start.estimated and are_even(start.labels, start.prior)
 
 
 def start_of_joined(labels, n_clusters, prior, overlap):
@@ -389,10 +387,9 @@ def with_prior(labels, prior, n_clusters):
     """
     if prior is not None:
         return Start(labels, prior)
-    sizes = sizes_of(labels, n_clusters)
-    divergence = size_divergence(sizes, uniform(n_clusters))
-    if is_even(divergence, len(labels), n_clusters):
+    if are_even(labels, uniform(n_clusters)):
         return Start(labels, uniform(n_clusters))
+    sizes = sizes_of(labels, n_clusters)
     # The mean of the posterior under Jeffreys' prior: no frequency is 0.
     return Start(labels, (sizes + 0.5) / (sizes.sum() + n_clusters / 2), estimated=True)
 

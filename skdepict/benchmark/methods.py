@@ -180,6 +180,7 @@ METHODS: dict[str, Callable] = {
         network="sigmoid_conv",
     ),
     "depict": partial(make, "skdepict.DEPICTClustering"),
+    "depict-auto": make_auto,
 }
 TABLE_METHODS = {
     "kmeans": METHODS["kmeans"],
@@ -188,10 +189,9 @@ TABLE_METHODS = {
         name: METHODS[name]
         for name in (
             *("gmm", "spectral", "umap-gmm", "umap-hdbscan", "evoc", "path-integral"),
-            "depict",
+            *("depict", "depict-auto"),
         )
     },
-    "depict-auto": make_auto,
 }
 TIMED_METHODS = {
     name: METHODS[name] for name in ("kmeans", "gmm", "umap-hdbscan", "depict")
@@ -202,9 +202,9 @@ UNEVEN_METHODS = {
     name: METHODS[name]
     for name in (
         *("kmeans", "gmm", "umap-gmm", "umap-hdbscan", "path-integral"),
-        "depict",
+        *("depict", "depict-auto"),
     )
-} | {"depict-auto": make_auto, TOLD: make_told}
+} | {TOLD: make_told}
 # Their results are the same for every seed.
 WITHOUT_SEED = ("ward", "path-integral", "hdbscan")
 

@@ -16,9 +16,8 @@ from skdepict.benchmark.processes import (
 )
 
 TASK = ("set", "method", "seed")
-JUDGED = ("accuracy", "nmi", "ari")
-# Of classes of unequal size: whether small ones count, and how many were found.
-UNEVEN = (*JUDGED, "balanced_accuracy", "n_found")
+# The last two: whether small classes count, and how many clusters were found.
+JUDGED = ("accuracy", "nmi", "ari", "balanced_accuracy", "n_found")
 # Of data without classes.
 UNJUDGED = ("silhouette", "davies_bouldin")
 COSTS = ("seconds", "peak_memory_mib")

@@ -28,7 +28,7 @@ from skdepict.benchmark.methods import (
 )
 from skdepict.benchmark.options import check_words, needed, study_parser
 from skdepict.benchmark.processes import commit
-from skdepict.benchmark.study import COLUMNS, UNEVEN, columns_of, read_rows, run_study
+from skdepict.benchmark.study import read_rows, run_study
 from skdepict.benchmark.summaries import draw_study, write_study
 
 # The others take hours on 70,000 samples, or more memory than most machines have.
@@ -51,26 +51,19 @@ class Study:
     n_seeds : int
         A seed also is the draw of a set that is drawn.
     known : dict of str to DataSet
-    columns : tuple of str
-        Of the table.
     """
 
     sets: tuple[str, ...]
     methods: Mapping[str, Callable]
     n_seeds: int
     known: Mapping[str, DataSet] = field(default_factory=lambda: SETS)
-    columns: tuple[str, ...] = COLUMNS
 
 
 SUITES = {
     "paper": Study(tuple(SETS), METHODS, n_seeds=5),
-    "uneven": Study(
-        tuple(UNEVEN_SETS), UNEVEN_METHODS, 3, UNEVEN_SETS, columns_of(UNEVEN)
-    ),
-    **{
-        name: Study(tuple(known), TABLE_METHODS, 3, known, columns_of(UNEVEN))
-        for name, known in (("embeddings", EMBEDDINGS), ("tables", TABLES))
-    },
+    "uneven": Study(tuple(UNEVEN_SETS), UNEVEN_METHODS, 3, UNEVEN_SETS),
+    "embeddings": Study(tuple(EMBEDDINGS), TABLE_METHODS, 3, EMBEDDINGS),
+    "tables": Study(tuple(TABLES), TABLE_METHODS, 3, TABLES),
     "times": Study(tuple(TIMED_SETS), TIMED_METHODS, 3, TIMED_SETS),
 }
 
@@ -107,7 +100,7 @@ def run_suite(study, arguments):
                 read = partial(chosen.read, data_dir, seed)
                 tasks[name, method, seed] = read, make
     path = Path(f"{arguments.output}.csv")
-    rows_before = read_rows(path, study.columns)
+    rows_before = read_rows(path)
     kept = [row for task, row in rows_before.items() if task in tasks]
     others = {row["commit"] for row in kept} - {commit()}
     if others:
@@ -115,7 +108,7 @@ def run_suite(study, arguments):
             f"{path} has rows of other commits ({', '.join(sorted(others))}), which "
             "are kept. Delete them, or choose another --output, to run them again."
         )
-    rows = run_study(tasks, path, study.columns)
+    rows = run_study(tasks, path)
     write_study(rows, arguments.output)
     if find_spec("matplotlib") is None:
         _note("No figure: matplotlib is not installed.")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skdepict.benchmark.study import COSTS, ORIGIN, UNEVEN, UNJUDGED
+from skdepict.benchmark.study import COSTS, JUDGED, ORIGIN, UNJUDGED
 
 # Data sets beside each other in a figure.
 PANELS_OF_ROW = 3
@@ -43,7 +43,7 @@ def _cell(value):
 
 def summarise_study(rows):
     """Mean and standard deviation over seeds: a Markdown table for each data set."""
-    columns = [name for name in (*UNEVEN, *UNJUDGED, *COSTS) if name in rows[0]]
+    columns = [name for name in (*JUDGED, *UNJUDGED, *COSTS) if name in rows[0]]
     blocks = []
     for set_name, methods in _by_set_and_method(rows).items():
         lines = []
@@ -65,10 +65,11 @@ def _by_set_and_method(rows):
 
 
 def _mean_and_deviation(rows, column):
-    if not rows:
+    # Rows of before a score was known have none.
+    values = np.array([float(row[column]) for row in rows if row[column] != ""])
+    if len(values) == 0:
         return ""
     digits = 1 if column in COSTS else 4
-    values = np.array([float(row[column]) for row in rows])
     cell = f"{values.mean():.{digits}f}"
     if len(values) > 1:
         cell += f" ± {values.std(ddof=1):.{digits}f}"

@@ -323,8 +323,10 @@ def test_a_prior_that_labels_do_not_have_asks_for_fine_groups():
         of_fit = Settings.of(parameters, layout, 400, 4, None, **found)
         return starting_labels(of_fit, lambda: X, None, lambda: graphs)
 
-    sizes = np.bincount(graphs[0.3].labels(4))
-    assert start_of(sizes / 400).final
+    sizes = np.sort(np.bincount(graphs[0.3].labels(4)))
+    assert sizes[-1] > 1.2 * sizes[0]
+    # Wrong labels may have uneven sizes, in some order, by chance.
+    assert not start_of(sizes / 400).final
     assert not start_of([0.4, 0.3, 0.2, 0.1]).final
     # Equal sizes are a wish.
     assert start_of([0.25] * 4).final
