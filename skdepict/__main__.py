@@ -266,12 +266,9 @@ def _table(model, files, samples, names):
     probabilities = model.predict_proba(samples)
     labels = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
-    of_fit = typicality_of(model.embedding_, model.labels_, model.cluster_centers_)(
-        model.embedding_
-    )
     # The share of the samples of the fit that are less typical.
-    less = np.searchsorted(np.sort(of_fit), model.score_samples(samples))
-    typicality = less / len(of_fit)
+    of_fit = np.sort(typicality_of(model).of_fit)
+    typicality = np.searchsorted(of_fit, model.score_samples(samples)) / len(of_fit)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(

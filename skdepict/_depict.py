@@ -57,13 +57,14 @@ from skdepict._training.start import (
 )
 from skdepict._training.streams import stream_seed
 from skdepict._training.votes import estimator_of_votes
-from skdepict._typicality import typicality_of
+from skdepict._typicality import looked_at, typicality_of
 from skdepict.networks._base import Autoencoder
 from skdepict.networks._build import build_autoencoder, choose_network
 from skdepict.networks._device import resolve_device
 from skdepict.networks._inference import (
     assign,
     assign_all,
+    components_all,
     decode_all,
     embed_all,
     of_parts,
@@ -72,6 +73,9 @@ from skdepict.networks._model import ClusteringModel
 from skdepict.persistence._checkpoint import Checkpoints
 from skdepict.persistence._identity import identify
 from skdepict.persistence._model_file import read_model, save
+
+# What a fit leaves beside attributes that end with an underscore.
+OF_FIT = ("_input_format", "_components")
 
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
@@ -697,7 +701,7 @@ class DEPICTClustering(
         n_phases = (settings.pretrain_epochs > 0) + 2 * settings.most_rounds
         events = FitEvents(self, X, y, n_phases, lambda: fitted_so_far(training))
         training.run(events)
-        self._keep(training, processes, samples, float_dtype(rows))
+        self._keep(training, processes, samples, rows)
         if not training.progress.interrupted:
             self._warn_of_empty_clusters()
             events.end()
@@ -788,7 +792,7 @@ class DEPICTClustering(
         chosen = rows if members is None else rows[members]
         return Samples(chosen, self._input_format, samples.device)
 
-    def _keep(self, training, processes, samples, dtype):
+    def _keep(self, training, processes, samples, rows):
         """Set the fitted attributes."""
         model, progress = training.model, training.progress
         self.n_clusters_ = model.assignment.out_features
@@ -804,10 +808,12 @@ class DEPICTClustering(
         self.linkage_ = progress.joined.linkage()
         self.groups_ = progress.joined.within(self.labels_)
         self.number_evidence_ = evidence(progress.joined.numbers)
-        self.embedding_ = embedding.numpy().astype(dtype, copy=False)
+        self.embedding_ = embedding.numpy().astype(float_dtype(rows), copy=False)
         self.cluster_centers_ = class_means(
             self.embedding_, self.labels_, self.n_clusters_
         )
+        few = Samples(rows[looked_at(len(rows))], self._input_format, samples.device)
+        self._components = _numpy(components_all(model, few))
 
     def cut(self, n_clusters: int) -> NDArray[np.int64]:
         """Cut the tree of joins at another number of clusters.
@@ -996,14 +1002,14 @@ class DEPICTClustering(
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Of two densities of training samples at each embedding, the lower one. They
-            are those of Gaussian kernels; the squared width of one is the mean squared
-            distance to the mean of the cluster, the other one is half as wide. Up to
-            2,000 training samples are looked at. Either one is a logarithm that is 0 at
-            the median of training samples, which are left out of their own density, and
-            -1 at their lower quartile. Samples of a small cluster are less typical than
-            those of a large one, and those that were not in a small fit less than those
-            that were.
+            0 is the median of the training samples, of which up to 2,000 are looked at,
+            and -1 their lower quartile. It is the lowest of two or three logarithms.
+            Two are densities of training samples at the embedding, of Gaussian kernels:
+            the squared width of one is the mean squared distance to the mean of the
+            cluster, the other one is half as wide. With `n_neighbors` of a table the
+            third is the distance to the tenth of the nearest training rows. Samples of
+            a small cluster are less typical than those of a large one, and those that
+            were not in a small fit less than those that were.
 
         Examples
         --------
@@ -1020,10 +1026,11 @@ class DEPICTClustering(
         (285, 8, 8)
         """
         check_is_fitted(self)
-        typicality = typicality_of(self.embedding_, self.labels_, self.cluster_centers_)
+        typicality = typicality_of(self)
 
         def score(model, samples):
-            return torch.from_numpy(typicality(embed_all(model, samples).cpu().numpy()))
+            found = embed_all(model, samples), components_all(model, samples)
+            return torch.from_numpy(typicality(*map(_numpy, found)))
 
         return self._of_parts(X, score, np.float64)
 
@@ -1130,9 +1137,7 @@ class DEPICTClustering(
 
     def _pop_fitted_attributes(self):
         """Take away, and return, everything that a fit has left."""
-        names = [
-            name for name in vars(self) if name.endswith("_") or name == "_input_format"
-        ]
+        names = [name for name in vars(self) if name.endswith("_") or name in OF_FIT]
         return {name: self.__dict__.pop(name) for name in names}
 
     def __getstate__(self):
@@ -1171,6 +1176,10 @@ def evidence(numbers):
         "least_agreement": least,
         "modularity": modularity,
     }
+
+
+def _numpy(tensor):
+    return None if tensor is None else tensor.cpu().numpy()
 
 
 def _labels(model, samples):

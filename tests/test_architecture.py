@@ -18,7 +18,6 @@ MAX_PARAMETERS = 20
 ROOMS = {
     "report": {
         "_depict",
-        "_typicality",
         "plotting",
         "persistence",
         "networks",
@@ -36,7 +35,7 @@ ROOMS = {
     },
     "plotting": {"_data"},
     "_training": {"_path_integral", "networks", "_data", "persistence._checkpoint"},
-    "persistence": {"networks", "_data"},
+    "persistence": {"_typicality", "networks", "_data"},
     "networks": {"_data"},
     "_path_integral": {"_data"},
     "metrics": {"_data"},

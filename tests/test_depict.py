@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skdepict import DEPICTClustering
-from skdepict._typicality import typicality_of
+from skdepict._typicality import Typicality
 from skdepict.benchmark.data import uneven_sample
 from skdepict.networks import DenseAutoencoder
 
@@ -470,46 +470,78 @@ def test_what_belongs_nowhere_is_untypical_even_as_a_cluster():
     labels = np.repeat(np.arange(4), (700, 900, 800, 100))
     centers = np.vstack([np.eye(4, 8), np.full(8, np.nan)])
     embedding = centers[labels] + 0.05 * rng.normal(size=(2500, 8))
-    scores = typicality_of(embedding, labels, centers)(embedding)
+    typicality = Typicality(embedding, labels, centers)
+    scores = typicality(embedding)
     assert roc_auc_score(labels < 3, scores) > 0.95
     # What is between the clusters is near to most samples, but close to none.
     between = embedding[labels < 3].mean(axis=0) + 0.02 * rng.normal(size=(100, 8))
-    assert typicality_of(embedding, labels, centers)(between).max() < scores.min()
+    assert typicality(between).max() < scores.min()
 
 
-def test_typicality_is_the_lower_one_of_two_kernel_densities():
+def standardised(of_fit, there):
+    middle, quartile = np.median(of_fit), np.quantile(of_fit, 0.25)
+    return (there - middle) / (middle - quartile)
+
+
+@pytest.mark.parametrize("has_rows", [False, True])
+def test_typicality_is_the_lowest_of_its_logarithms(has_rows):
     rng = np.random.default_rng(0)
     embedding, points = rng.normal(size=(2, 60, 3))
     labels = np.repeat([0, 1], 30)
     centers = np.array([embedding[:30].mean(axis=0), embedding[30:].mean(axis=0)])
     width = np.square(embedding - centers[labels]).sum(axis=1).mean() + 3e-4
-    expected = []
+    logarithms = []
     for squared in (width, width / 4):
-        kernels = np.exp(cdist(embedding, embedding) ** 2 / (-2 * squared))
-        np.fill_diagonal(kernels, 0)
-        of_fit = np.log(kernels.mean(axis=1) * 60)
-        there = np.exp(cdist(points, embedding) ** 2 / (-2 * squared))
-        middle, quartile = np.median(of_fit), np.quantile(of_fit, 0.25)
-        scores = np.log(there.sum(axis=1)) - middle
-        expected.append(scores / (middle - quartile))
-    found = typicality_of(embedding, labels, centers)(points)
-    np.testing.assert_allclose(found, np.min(expected, axis=0))
+        distances = cdist(np.concatenate([embedding, points]), embedding)
+        kernels = np.exp(distances**2 / (-2 * squared))
+        own = kernels[:60].copy()
+        np.fill_diagonal(own, 0)
+        logarithms.append((np.log(own.sum(axis=1)), np.log(kernels.sum(axis=1))))
+    rows, new_rows = rng.normal(size=(2, 60, 9)) if has_rows else (None, None)
+    if has_rows:
+        squares = cdist(np.concatenate([rows, new_rows]), rows) ** 2
+        # Of a sample of the fit the first one is the sample itself.
+        distant = -np.log(np.sort(squares, axis=1) + 9e-4)
+        logarithms.append((distant[:60, 10], distant[:, 9]))
+    lowest = np.min([standardised(*pair) for pair in logarithms], axis=0)
+    expected = standardised(lowest[:60], lowest)
+    typicality = Typicality(embedding, labels, centers, rows)
+    np.testing.assert_allclose(typicality.of_fit, expected[:60])
+    np.testing.assert_allclose(typicality(points, new_rows), expected[60:])
+    assert np.median(typicality.of_fit) == pytest.approx(0)
+    assert np.quantile(typicality.of_fit, 0.25) == pytest.approx(-1)
+
+
+def test_rows_like_no_other_are_untypical():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(4), 75)
+    X = 6 * rng.normal(size=(4, 30))[y] + 4 * rng.normal(size=(300, 30))
+    others = 8 * rng.normal(size=(60, 30))
+    model = DEPICTClustering(4, random_state=0, fit_epochs=30, max_iter=10)
+    model.fit(np.concatenate([X, others[:15]]).astype(np.float32))
+    scores = model.score_samples(np.concatenate([X, others[15:]]).astype(np.float32))
+    assert roc_auc_score(np.repeat([1, 0], (300, 45)), scores) > 0.95
 
 
 def test_typicality_of_copies_does_not_hang_on_rounding():
     kinds = np.random.default_rng(0).normal(size=(4, 6))
     labels = np.random.default_rng(1).permutation(np.repeat(np.arange(4), 100))
-    typicality = typicality_of(kinds[labels], labels, kinds)
-    scores = typicality(np.concatenate([kinds, kinds + 0.1]))
-    assert np.all(np.abs(scores[:4]) < 1)
-    assert np.all(np.abs(scores[4:]) < 1e3)
-    assert scores[4:].max() < scores[:4].min()
+    for rows in (None, kinds[labels]):
+        typicality = Typicality(kinds[labels], labels, kinds, rows)
+        points = np.concatenate([kinds, kinds + 0.1])
+        scores = typicality(points, points)
+        assert np.all(np.abs(scores[:4]) < 1)
+        assert np.all(np.abs(scores[4:]) < 1e3)
+        assert scores[4:].max() < scores[:4].min()
 
 
 @pytest.mark.parametrize("n_samples", [1, 2, 40])
 def test_typicality_of_equal_samples_falls_with_the_distance(n_samples):
-    embedding, labels = np.zeros((n_samples, 2), dtype=np.float32), [0] * n_samples
-    typicality = typicality_of(embedding, labels, np.zeros((1, 2)))
-    scores = typicality(np.array([[0, 0], [0.1, 0], [0.5, 0.5]]))
-    assert scores[0] >= 0
-    assert np.all(np.diff(scores) < 0)
+    embedding = np.zeros((n_samples, 2), dtype=np.float32)
+    points = np.array([[0, 0], [0.1, 0], [0.5, 0.5]])
+    for rows in (None, embedding):
+        labels = np.zeros(n_samples, dtype=int)
+        typicality = Typicality(embedding, labels, np.zeros((1, 2)), rows)
+        scores = typicality(points, points)
+        assert scores[0] >= 0
+        assert np.all(np.diff(scores) < 0)

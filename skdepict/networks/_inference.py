@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from skdepict._data.rows import VALUES_AT_ONCE
 from skdepict._data.samples import Samples
+from skdepict.networks._dense import Components
 from skdepict.networks._device import is_out_of_memory, warn_of_memory
 
 # Samples per forward pass outside training; fewer of large ones, which have so many
@@ -52,7 +53,7 @@ def embed_batches(model, samples):
     """
     model.eval()
     yield from _in_batches(
-        lambda place: _embed_padded(model, samples.batch(place)),
+        lambda place: _of_padded(model.embed, samples.batch(place)),
         len(samples),
         inference_batch(samples.n_features, samples.device),
         "embedded",
@@ -101,12 +102,28 @@ def assign_all(model, samples):
 
 
 @torch.inference_mode()
-def _embed_padded(model, batch):
+def components_all(model, samples):
+    """What a network that sees components sees of all samples; otherwise None."""
+    modules = model.autoencoder.modules()
+    components = next((m for m in modules if isinstance(m, Components)), None)
+    if components is None:
+        return None
+    parts = _in_batches(
+        lambda place: _of_padded(components, samples.batch(place)),
+        len(samples),
+        inference_batch(samples.n_features, samples.device),
+        "projected",
+    )
+    return torch.cat([part for _, part in parts])
+
+
+@torch.inference_mode()
+def _of_padded(function, batch):
     n = len(batch)
     missing = -n % PADDED_ROWS
     if missing:
         batch = torch.cat([batch, batch.new_zeros((missing, *batch.shape[1:]))])
-    return model.embed(batch)[:n]
+    return function(batch)[:n]
 
 
 @torch.inference_mode()

@@ -22,6 +22,7 @@ from skdepict._data.paths import as_path, check_file
 from skdepict._data.samples import InputFormat
 from skdepict._data.scaling import Scaling
 from skdepict._surroundings import warn
+from skdepict._typicality import looked_at
 from skdepict.networks._build import (
     choose_network,
     construct,
@@ -39,6 +40,8 @@ AXES = "autoencoder.encoder.0.0.axes"
 FORMER = {"target", "schedule", "average_decay", "early_stopping", "tol"}
 FORMER |= {"affine_noise", "elastic_noise"}
 FORMER |= {"embedding_dim", "pretrain_epochs", "dropout"}
+# What it sees of some samples; files of before have none.
+COMPONENTS = "components"
 RANGE = ("shift", "low", "high")
 ARRAYS = ("labels_", "embedding_", "cluster_centers_")
 # Files before version 4 have no joins of clusters.
@@ -110,6 +113,8 @@ def save(model, path):
     arrays["prior_"] = model.prior_
     # A model of an earlier file has none of these.
     arrays |= {name: vars(model)[name] for name in OF_JOINS if hasattr(model, name)}
+    if model._components is not None:
+        arrays[COMPONENTS] = model._components
     found = getattr(model, "number_evidence_", {})
     arrays |= {f"evidence {name}": array for name, array in found.items()}
     for name, tensor in model.network_.state_dict().items():
@@ -202,6 +207,7 @@ def _restore(content, arrays, network, estimator_class):
     model._input_format = _restore_input_format(content, arrays)
     _restore_attributes(model, content, arrays)
     model.network_ = _restore_network(model, content["embedding_dim"], arrays)
+    _restore_components(model, arrays)
     return model
 
 
@@ -314,6 +320,15 @@ def _restore_joins(model, arrays):
         or any(array.ndim != 1 for array in model.number_evidence_.values())
     ):
         raise ValueError("the joins of clusters are none")
+
+
+def _restore_components(model, arrays):
+    model._components = found = arrays.get(COMPONENTS)
+    if found is None:
+        return
+    n_components = arrays[f"network {AXES}"].shape[1]
+    if found.shape != (len(looked_at(len(model.labels_))), n_components):
+        raise ValueError("the shapes of labels_ and components disagree")
 
 
 def _restore_prior(model, content, arrays):

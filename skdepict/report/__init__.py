@@ -30,7 +30,6 @@ from skdepict._data.hints import RandomStateLike, SamplesLike
 from skdepict._data.rows import check_rows
 from skdepict._data.stored import read_samples
 from skdepict._depict import DEPICTClustering, load
-from skdepict._typicality import typicality_of
 from skdepict.networks._inference import assign, embed_all
 from skdepict.persistence._files import replaced
 from skdepict.plotting._axes import has_learned_to_decode
@@ -129,9 +128,7 @@ def make_report(
     thumbnails: Thumbnails = Thumbnails(model._input_format, rows)
     if pictures is not None:
         thumbnails = PictureThumbnails(pictures, len(rows))
-    typicality = typicality_of(model.embedding_, model.labels_, model.cluster_centers_)(
-        embedding
-    )
+    typicality = model.score_samples(X)
     found = _Found(
         *(model, embedding, labels, certainty, typicality, thumbnails, sample_names)
     )

@@ -237,6 +237,27 @@ def test_files_that_make_no_sense_are_refused(change, message, fitted, tmp_path)
         skdepict.load(path)
 
 
+@pytest.mark.parametrize("wrong", [(2, 64), (300, 3), (300,), ()])
+def test_components_of_other_shapes_are_refused(wrong, few_digits, tmp_path):
+    rows, path = few_digits[0].reshape(300, 64), tmp_path / "model"
+    model = quick(10).fit(rows)
+    scores = model.score_samples(rows)
+    model.save(path)
+    np.testing.assert_array_equal(skdepict.load(path).score_samples(rows), scores)
+
+    def change(content, arrays):
+        arrays["components"] = np.zeros(wrong, dtype=np.float32)
+
+    rewrite(path, change)
+    with pytest.raises(ModelFileError, match="labels_ and components disagree"):
+        skdepict.load(path)
+    # Of a release that kept none.
+    rewrite(path, lambda content, arrays: arrays.pop("components"))
+    before = skdepict.load(path).score_samples(rows)
+    assert before.shape == (300,)
+    assert np.any(before != scores)
+
+
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "model.skdepict"
     with pytest.raises(FileNotFoundError):
