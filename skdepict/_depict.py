@@ -24,6 +24,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skdepict._data.checks import in_words
 from skdepict._data.layout import MIN_IMAGE_SIDE, find_layout
 from skdepict._data.reduction import working_shape
 from skdepict._data.rows import check_rows, fingerprint_of_rows, float_dtype
@@ -182,8 +183,8 @@ class DEPICTClustering(
         starts in the cluster that most of them place it in, and one more network is
         trained on that, which is the model. It can pay where fits differ, as they do on
         some hundred images; of thousands they say nearly the same. Takes `n_init` + 1
-        times as long. After a kill, `checkpoint_dir` continues only the fit that was
-        going on.
+        times as long, and leaves no finer groups for `cut`. After a kill,
+        `checkpoint_dir` continues only the fit that was going on.
 
     algorithm : {"stabilised", "paper", "program"}, default="stabilised"
         How the network is trained.
@@ -310,6 +311,10 @@ class DEPICTClustering(
 
     groups_ : ndarray of shape (n_samples,)
         The leaf of `linkage_` that each training sample is in.
+
+    vote_shares_ : ndarray of shape (n_samples,)
+        The share of the fits that vote which place each training sample where `labels_`
+        does; only with `n_init` above 1.
 
     number_evidence_ : dict of ndarray
         What joins say of the number of clusters, ready for :class:`pandas.DataFrame`:
@@ -647,13 +652,14 @@ class DEPICTClustering(
 
     def _fit_to_votes(self, X, y):
         """Fit to what most of several fits agree on."""
-        model = estimator_of_votes(self, X)
+        model, shares = estimator_of_votes(self, X)
         try:
             model.fit(X, y)
         finally:
             if hasattr(model, "labels_"):
                 self._pop_fitted_attributes()
                 self.__dict__.update(model._pop_fitted_attributes())
+                self.vote_shares_ = shares[np.arange(len(shares)), self.labels_]
         return self
 
     def _fit(self, X, y, device, generators, held):
@@ -840,13 +846,11 @@ class DEPICTClustering(
             )
         most = len(self.linkage_) + 1
         # True counts as 1 in Python, but is no number of clusters.
-        is_number = isinstance(n_clusters, Integral) and not isinstance(
-            n_clusters, bool
-        )
+        is_number = isinstance(n_clusters, Integral) and n_clusters is not True
         if not is_number or not 1 <= n_clusters <= most:
             raise ValueError(
                 f"n_clusters={n_clusters!r} must be an integer from 1 to the {most} "
-                "leaves of the tree. Fit again for more clusters."
+                "leaves of the tree. For more clusters fit again, with n_init=1."
             )
         children = self.linkage_[:, :2].astype(np.intp)
         labels = clusters_of(children, n_clusters)[self.groups_]
@@ -1128,8 +1132,9 @@ class DEPICTClustering(
         sizes = np.bincount(self.labels_, minlength=self.n_clusters_)
         empty = np.flatnonzero(sizes == 0)
         if len(empty):
+            named = in_words(empty.tolist())
             warn(
-                f"Clusters {empty.tolist()} have no samples: {np.sum(sizes > 0)} of "
+                f"Clusters [{named}] have no samples: {np.sum(sizes > 0)} of "
                 f"n_clusters={self.n_clusters_} were found. X may have fewer distinct "
                 "groups; a smaller n_clusters or another init may help.",
                 ConvergenceWarning,

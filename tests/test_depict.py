@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from skdepict import DEPICTClustering
+from skdepict import DEPICTClustering, load
 from skdepict._typicality import Typicality
 from skdepict.benchmark.data import uneven_sample
 from skdepict.networks import DenseAutoencoder
@@ -372,7 +372,7 @@ def test_losses_are_those_of_batches_whatever_number_of_them_is_reconstructed(di
     assert np.max(losses) < 1.5 * np.median(losses)
 
 
-def test_several_fits_vote_on_what_the_model_learns(few_digits):
+def test_several_fits_vote_on_what_the_model_learns(few_digits, tmp_path):
     images, _ = few_digits
     model = quick(5, n_init=3).fit(images)
     again = clone(model).fit(images)
@@ -381,10 +381,19 @@ def test_several_fits_vote_on_what_the_model_learns(few_digits):
     # Nothing is left of how it was done in the parameters, nor in what comes after.
     assert (model.init, model.random_state, model.n_init) == ("path-integral", 0, 3)
     assert {record["round"] for record in model.history_} == {1}
+    with pytest.raises(ValueError, match="fit again, with n_init=1"):
+        model.cut(6)
+    # Most of three fits are two or three of them, where the network keeps the votes.
+    shares = model.vote_shares_
+    assert set(shares.round(6)) <= {0, 0.333333, 0.666667, 1}
+    assert shares.mean() > 0.7
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model").vote_shares_, shares)
     single = quick(5).fit(images)
     np.testing.assert_array_equal(
         model.set_params(n_init=1).fit(images).labels_, single.labels_
     )
+    assert not hasattr(model, "vote_shares_")
 
 
 def test_an_interrupt_before_there_are_votes_keeps_an_earlier_fit(blobs):

@@ -254,6 +254,12 @@ def _check_one_size(items, name):
         )
 
 
+def in_words(names):
+    """The first of a list of names, and whether there are others."""
+    named = ", ".join(map(repr, names[:MAX_NAMED]))
+    return named + " and others" * (len(names) > MAX_NAMED)
+
+
 def _check_dtype(X, name):
     kind = getattr(X.dtype, "kind", None)
     if kind in ADVICE:

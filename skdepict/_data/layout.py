@@ -151,6 +151,7 @@ def check_image_sides(layout, network):
         what = "series" if layout.kind == "series" else "images"
         raise ValueError(
             f"network={network!r} needs {what} of at least {MIN_IMAGE_SIDE} in each "
-            f"direction, got {' x '.join(map(str, sides))}. Flatten the samples to "
-            "(n_samples, n_features) and use network='dense'."
+            f"direction, got {' x '.join(map(str, sides))}. Pass the samples as a "
+            "table, (n_samples, n_features), without image_shape, and use "
+            "network='dense' or 'auto'."
         )

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
-from skdepict._data.checks import MAX_NAMED, MISSING, as_samples, refuse_sparse
+from skdepict._data.checks import MISSING, as_samples, in_words, refuse_sparse
 from skdepict._data.partwise import open_partwise
 
 # Values that are held in float64 at once.
@@ -109,11 +109,9 @@ def _check_finite(array, columns):
         elif array.ndim > 2 or len(samples) < len(found):
             # Of flat images, too, columns say less.
             kind, names = "sample", samples.tolist()
-        named = ", ".join(map(repr, names[:MAX_NAMED]))
-        named += " and others" * (len(names) > MAX_NAMED)
         raise ValueError(
             f"X contains {what}: {is_missing.sum()} of {array.size} values, in {kind}"
-            f"{'s' * (len(names) > 1)} {named}. {advice}."
+            f"{'s' * (len(names) > 1)} {in_words(names)}. {advice}."
         ) from None
 
 

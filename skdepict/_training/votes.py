@@ -24,6 +24,8 @@ def agreed_labels(labellings):
         Where labellings are even, as the one that is most like the others.
     number : int
         Which labelling that is.
+    shares : ndarray of shape (n_samples, n_clusters)
+        Of the labellings that place each sample in each cluster.
     """
     alike = [
         sum(adjusted_rand_score(one, another) for another in labellings)
@@ -34,14 +36,15 @@ def agreed_labels(labellings):
     n_clusters = max(int(labels.max()) for labels in labellings) + 1
     rows = np.arange(len(central))
     votes = np.zeros((len(central), n_clusters))
-    votes[rows, central] += 0.5
     for labels in labellings:
         # scikit-learn's confusion_matrix warns of a single cluster.
         shared = np.zeros((n_clusters, n_clusters))
         np.add.at(shared, (labels, central), 1)
         _, names = linear_sum_assignment(shared, maximize=True)
         votes[rows, names[labels]] += 1
-    return votes.argmax(axis=1), number
+    shares = votes / len(labellings)
+    votes[rows, central] += 0.5
+    return votes.argmax(axis=1), number, shares
 
 
 def estimator_of_votes(estimator, X):
@@ -58,6 +61,8 @@ def estimator_of_votes(estimator, X):
     -------
     estimator : DEPICTClustering
         Not fitted; with the number of clusters that is the median of those found.
+    shares : ndarray of shape (n_samples, n_clusters)
+        Of the fits that place each sample in each cluster.
 
     Raises
     ------
@@ -80,11 +85,14 @@ def estimator_of_votes(estimator, X):
                 "Nothing has been kept of it."
             ) from None
     n_clusters = int(np.median([model.n_clusters_ for model in fits]))
-    labels, number = agreed_labels([labels_of(model, n_clusters) for model in fits])
+    labellings = [labels_of(model, n_clusters) for model in fits]
+    labels, number, shares = agreed_labels(labellings)
+    # Where none has that many.
+    shares = np.pad(shares, ((0, 0), (0, n_clusters - shares.shape[1])))
     prior = estimator.prior
     if prior is None and np.ptp(fits[number].prior_) == 0:
         prior = "uniform"
-    return clone(estimator).set_params(
+    of_votes = clone(estimator).set_params(
         n_init=1,
         random_state=seeds[-1],
         n_clusters=n_clusters,
@@ -92,6 +100,7 @@ def estimator_of_votes(estimator, X):
         prior=prior,
         max_rounds=1,
     )
+    return of_votes, shares
 
 
 def labels_of(model, n_clusters):

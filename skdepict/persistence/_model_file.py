@@ -46,6 +46,7 @@ RANGE = ("shift", "low", "high")
 ARRAYS = ("labels_", "embedding_", "cluster_centers_")
 # Files before version 4 have no joins of clusters.
 OF_JOINS = ("linkage_", "groups_")
+VOTES = "vote_shares_"
 EVIDENCE = ("n_clusters", "agreement", "least_agreement")
 VALUES = (
     *("n_clusters_", "n_iter_", "n_rounds_", "best_round_", "converged_"),
@@ -112,7 +113,8 @@ def save(model, path):
     arrays |= {name: np.asarray(getattr(scaling, name), float) for name in RANGE}
     arrays["prior_"] = model.prior_
     # A model of an earlier file has none of these.
-    arrays |= {name: vars(model)[name] for name in OF_JOINS if hasattr(model, name)}
+    optional = (*OF_JOINS, VOTES)
+    arrays |= {name: vars(model)[name] for name in optional if hasattr(model, name)}
     if model._components is not None:
         arrays[COMPONENTS] = model._components
     found = getattr(model, "number_evidence_", {})
@@ -297,6 +299,10 @@ def _restore_attributes(model, content, arrays):
     n_samples, embedding_dim = model.embedding_.shape
     if embedding_dim != content["embedding_dim"] or model.labels_.shape != (n_samples,):
         raise ValueError("the shapes of labels_ and embedding_ disagree")
+    if VOTES in arrays:
+        model.vote_shares_ = arrays[VOTES]
+        if model.vote_shares_.shape != (n_samples,):
+            raise ValueError("the shapes of labels_ and vote_shares_ disagree")
     if not all(isinstance(record, dict) for record in model.history_):
         raise ValueError("history_ is no list of epochs")
 

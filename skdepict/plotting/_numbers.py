@@ -110,7 +110,7 @@ class ClusterNumberDisplay:
             )
         ax.axvline(self.chosen, color="black", lw=0.8, ls="--", label="this model")
         ax.legend(frameon=False)
-        ax.set(xlabel="clusters", ylabel="agreement of two views")
+        ax.set(xlabel="clusters", ylabel="agreement of two views, modularity")
         # So wide that whole numbers are marked, be there but one.
         numbers = np.append(self.n_clusters, self.chosen)
         ax.set_xlim(numbers.min() - 0.5, max(numbers.max(), 4) + 0.5)
