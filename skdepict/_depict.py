@@ -58,16 +58,17 @@ from skdepict._training.start import (
 )
 from skdepict._training.streams import stream_seed
 from skdepict._training.votes import estimator_of_votes
-from skdepict._typicality import looked_at, typicality_of
+from skdepict._typicality import typicality_of
 from skdepict.networks._base import Autoencoder
 from skdepict.networks._build import build_autoencoder, choose_network
 from skdepict.networks._device import resolve_device
 from skdepict.networks._inference import (
     assign,
     assign_all,
-    components_all,
+    components_of_references,
     decode_all,
     embed_all,
+    embed_beside_components,
     of_parts,
 )
 from skdepict.networks._model import ClusteringModel
@@ -652,14 +653,14 @@ class DEPICTClustering(
 
     def _fit_to_votes(self, X, y):
         """Fit to what most of several fits agree on."""
-        model, shares = estimator_of_votes(self, X)
+        model, votes = estimator_of_votes(self, X)
         try:
             model.fit(X, y)
         finally:
             if hasattr(model, "labels_"):
                 self._pop_fitted_attributes()
                 self.__dict__.update(model._pop_fitted_attributes())
-                self.vote_shares_ = shares[np.arange(len(shares)), self.labels_]
+                self.vote_shares_ = np.mean(votes == self.labels_, axis=0)
         return self
 
     def _fit(self, X, y, device, generators, held):
@@ -818,8 +819,8 @@ class DEPICTClustering(
         self.cluster_centers_ = class_means(
             self.embedding_, self.labels_, self.n_clusters_
         )
-        few = Samples(rows[looked_at(len(rows))], self._input_format, samples.device)
-        self._components = _numpy(components_all(model, few))
+        seen_by = model, rows, self._input_format, samples.device
+        self._components = components_of_references(*seen_by)
 
     def cut(self, n_clusters: int) -> NDArray[np.int64]:
         """Cut the tree of joins at another number of clusters.
@@ -850,7 +851,8 @@ class DEPICTClustering(
         if not is_number or not 1 <= n_clusters <= most:
             raise ValueError(
                 f"n_clusters={n_clusters!r} must be an integer from 1 to the {most} "
-                "leaves of the tree. For more clusters fit again, with n_init=1."
+                "leaves of the tree. For more clusters fit again with n_clusters=..., "
+                "and n_init=1."
             )
         children = self.linkage_[:, :2].astype(np.intp)
         labels = clusters_of(children, n_clusters)[self.groups_]
@@ -1006,14 +1008,16 @@ class DEPICTClustering(
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            0 is the median of the training samples, of which up to 2,000 are looked at,
-            and -1 their lower quartile. It is the lowest of two or three logarithms.
-            Two are densities of training samples at the embedding, of Gaussian kernels:
-            the squared width of one is the mean squared distance to the mean of the
-            cluster, the other one is half as wide. With `n_neighbors` of a table the
-            third is the distance to the tenth of the nearest training rows. Samples of
-            a small cluster are less typical than those of a large one, and those that
-            were not in a small fit less than those that were.
+            The lowest of two or three logarithms, each scaled to be 0 at the median of
+            the training samples and -1 at their lower quartile, as the score itself is;
+            up to 2,000 of them, drawn at random, are looked at. Two are densities of
+            training samples at the embedding, of Gaussian kernels: the squared width of
+            one is the mean squared distance to the mean of the cluster, the other one
+            is half as wide. Of a table with `n_neighbors` and the built-in network the
+            third falls with the distance to the tenth of the nearest training rows,
+            along the components that the network sees. Samples of a small cluster are
+            less typical than those of a large one, and those that were not in a small
+            fit less than those that were.
 
         Examples
         --------
@@ -1033,8 +1037,8 @@ class DEPICTClustering(
         typicality = typicality_of(self)
 
         def score(model, samples):
-            found = embed_all(model, samples), components_all(model, samples)
-            return torch.from_numpy(typicality(*map(_numpy, found)))
+            points = embed_beside_components(model, samples)
+            return torch.from_numpy(typicality(points.cpu().numpy()))
 
         return self._of_parts(X, score, np.float64)
 
@@ -1130,11 +1134,10 @@ class DEPICTClustering(
 
     def _warn_of_empty_clusters(self):
         sizes = np.bincount(self.labels_, minlength=self.n_clusters_)
-        empty = np.flatnonzero(sizes == 0)
-        if len(empty):
-            named = in_words(empty.tolist())
+        empty = in_words(np.flatnonzero(sizes == 0).tolist())
+        if empty:
             warn(
-                f"Clusters [{named}] have no samples: {np.sum(sizes > 0)} of "
+                f"Clusters [{empty}] have no samples: {np.sum(sizes > 0)} of "
                 f"n_clusters={self.n_clusters_} were found. X may have fewer distinct "
                 "groups; a smaller n_clusters or another init may help.",
                 ConvergenceWarning,
@@ -1181,10 +1184,6 @@ def evidence(numbers):
         "least_agreement": least,
         "modularity": modularity,
     }
-
-
-def _numpy(tensor):
-    return None if tensor is None else tensor.cpu().numpy()
 
 
 def _labels(model, samples):

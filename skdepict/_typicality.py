@@ -1,17 +1,17 @@
-"""How typical samples are of those of the fit, by where their embeddings are."""
+"""How typical samples are of those of the fit."""
 
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
 
+from skdepict._data.rows import reference_samples
+
 # Added to the variance of each unit of the embedding, which goes from -1 to 1, and of
 # each component, whose squares are 1 in the mean.
 LEAST_VARIANCE = 1e-4
-# The time grows with the training samples that are looked at.
-MAX_SAMPLES = 2000
 LEAST_SPREAD = 1e-6
-# Embeddings whose distances to these are held at once.
+# Samples whose distances to those of the fit are held at once.
 BATCH = 512
 # Of the two kernels, relative to the width of clusters.
 WIDTHS = (1.0, 0.5)
@@ -19,27 +19,22 @@ WIDTHS = (1.0, 0.5)
 NEIGHBOR = 10
 
 
-def looked_at(n_samples):
-    """Numbers of the training samples that others are compared with, increasing."""
-    if n_samples <= MAX_SAMPLES:
-        return np.arange(n_samples)
-    generator = np.random.default_rng(0)
-    return np.sort(generator.choice(n_samples, MAX_SAMPLES, replace=False))
-
-
 def typicality_of(model):
     """The `Typicality` of a fitted DEPICTClustering."""
+    # A pickle of before has no components.
+    components = getattr(model, "_components", None)
     fitted = model.embedding_, model.labels_, model.cluster_centers_
-    return Typicality(*fitted, model._components)
+    return Typicality(*fitted, components)
 
 
 class Typicality:
-    """How typical embeddings are, as the lowest of two or three logarithms has it.
+    """How typical samples are, as the lowest of two or three logarithms has it.
 
-    Two are kernel densities. One is as wide as clusters are. A cluster of few samples
-    has a lower density than others, however tight it is: what belongs nowhere may be a
-    cluster of its own. But so wide a density is high between clusters, too, where the
-    network puts much of what it has not seen. So the other one is half as wide.
+    Two are kernel densities in the embedding. One is as wide as clusters are. A cluster
+    of few samples has a lower density than others, however tight it is: what belongs
+    nowhere may be a cluster of its own. But so wide a density is high between clusters,
+    too, where the network puts much of what it has not seen. So the other one is half
+    as wide.
 
     Of rows, whose nearest ones mean something, their distance is the third: a network
     may put a row that is like no other next to many.
@@ -50,69 +45,89 @@ class Typicality:
     labels : ndarray of shape (n_samples,)
     centers : ndarray of shape (n_clusters, embedding_dim)
         NaN for clusters without samples.
-    rows : ndarray of shape (n_looked_at, n_components), default=None
-        The samples that are `looked_at`, as a network sees them that sees components.
+    components : ndarray of shape (n_references, n_components), default=None
+        What a network of rows sees of the `reference_samples`.
 
     Attributes
     ----------
-    of_fit : ndarray of shape (n_looked_at,)
+    of_fit : ndarray of shape (n_references,)
         The typicality of these samples.
     """
 
-    def __init__(self, embedding, labels, centers, rows=None):
+    def __init__(self, embedding, labels, centers, components=None):
         embedding = embedding.astype(np.float64)
         within = embedding - centers[labels]
         variance = np.square(within).sum(axis=1).mean()
         self._variance = variance + within.shape[1] * LEAST_VARIANCE
-        self._embedding = embedding[looked_at(len(embedding))]
-        self._rows = rows
-        of_fit = self._embedding, rows
-        is_one_of_many = len(self._embedding) > 1
-        self._standardised = _standardiser(self._logarithms(*of_fit, is_one_of_many))
-        lowest = self._standardised(self._logarithms(*of_fit)).min(axis=1)
+        self._embedding = embedding[reference_samples(len(embedding))]
+        self._components, self._least = components, 0.0
+        if components is not None:
+            self._components = components.astype(np.float64)
+            self._least = components.shape[1] * LEAST_VARIANCE
+        left_out, lowest = self._logarithms_of_fit()
+        self._standardised = _standardiser(left_out)
+        lowest = self._standardised(lowest).min(axis=1)
         self._rescaled = _standardiser(lowest)
         self.of_fit = self._rescaled(lowest)
 
-    def __call__(self, embedding, rows=None):
-        """The typicality of embeddings.
+    def __call__(self, points):
+        """The typicality of samples.
 
         Parameters
         ----------
-        embedding : ndarray of shape (n_points, embedding_dim)
-        rows : ndarray of shape (n_points, n_components), default=None
-            Of the same samples, if there are rows of the fit.
+        points : ndarray of shape (n_points, embedding_dim + n_components)
+            Embeddings, and components if there are such of the fit.
 
         Returns
         -------
         typicality : ndarray of shape (n_points,)
             0 is the median of `of_fit`, and -1 the lower quartile.
         """
-        found = self._logarithms(embedding.astype(np.float64), rows)
+        points = points.astype(np.float64)
+        found = np.concatenate(
+            [
+                self._logarithms(*self._distances(points[part]))
+                for part in gen_batches(len(points), BATCH)
+            ]
+        )
         return self._rescaled(self._standardised(found).min(axis=1))
 
-    def _logarithms(self, embedding, rows, left_out=False):
-        """But for what all have in common; each sample may be left out of its own."""
-        found = np.empty((len(embedding), len(WIDTHS) + (self._rows is not None)))
-        for part in gen_batches(len(embedding), BATCH):
-            own = np.arange(len(embedding))[part] if left_out else None
-            distances = _squared_distances(embedding[part], self._embedding, own)
-            for column, width in enumerate(WIDTHS):
-                exponents = distances / (-2 * width**2 * self._variance)
-                found[part, column] = logsumexp(exponents, axis=1)
-            if self._rows is not None:
-                distances = _squared_distances(rows[part], self._rows, own)
-                place = min(NEIGHBOR, len(self._rows) - left_out) - 1
-                near = np.partition(distances, place, axis=1)[:, place]
-                found[part, -1] = -np.log(near + rows.shape[1] * LEAST_VARIANCE)
-        return found
+    def _distances(self, points):
+        """Squared ones, to the samples of the fit; of components, if there are any."""
+        dim = self._embedding.shape[1]
+        embedded = euclidean_distances(points[:, :dim], self._embedding, squared=True)
+        if self._components is None:
+            return embedded, None
+        seen = euclidean_distances(points[:, dim:], self._components, squared=True)
+        return embedded, seen
 
+    def _logarithms(self, embedded, seen, n_left_out=0):
+        """Up to constants, from squared distances; each as a column."""
+        exponents = embedded / (-2 * self._variance)
+        found = [logsumexp(exponents / width**2, axis=1) for width in WIDTHS]
+        if seen is not None:
+            place = min(NEIGHBOR, seen.shape[1] - n_left_out) - 1
+            near = np.partition(seen, place, axis=1)[:, place]
+            found.append(-np.log(near + self._least))
+        return np.stack(found, axis=1)
 
-def _squared_distances(points, others, own):
-    """Without that of each point to itself, if it is one of the others."""
-    distances = euclidean_distances(points, others, squared=True)
-    if own is not None:
-        distances[np.arange(len(own)), own] = np.inf
-    return distances
+    def _logarithms_of_fit(self):
+        """Where each sample of the fit is left out of its own, and where it is not."""
+        own = self._embedding
+        if self._components is not None:
+            own = np.concatenate([own, self._components], axis=1)
+        left_out, whole = [], []
+        for part in gen_batches(len(own), BATCH):
+            embedded, seen = self._distances(own[part])
+            whole.append(self._logarithms(embedded, seen))
+            if len(own) == 1:
+                return whole[0], whole[0]
+            rows = np.arange(len(embedded))
+            embedded[rows, rows + part.start] = np.inf
+            if seen is not None:
+                seen[rows, rows + part.start] = np.inf
+            left_out.append(self._logarithms(embedded, seen, 1))
+        return np.concatenate(left_out), np.concatenate(whole)
 
 
 def _standardiser(values):

@@ -18,6 +18,7 @@ MAX_PARAMETERS = 20
 ROOMS = {
     "report": {
         "_depict",
+        "_typicality",
         "plotting",
         "persistence",
         "networks",
@@ -35,14 +36,14 @@ ROOMS = {
     },
     "plotting": {"_data"},
     "_training": {"_path_integral", "networks", "_data", "persistence._checkpoint"},
-    "persistence": {"_typicality", "networks", "_data"},
+    "persistence": {"networks", "_data"},
     "networks": {"_data"},
     "_path_integral": {"_data"},
     "metrics": {"_data"},
     "datasets": {"_data"},
     "_data": set(),
     "_surroundings": set(),
-    "_typicality": set(),
+    "_typicality": {"_data"},
 }
 FOR_EVERYBODY = {"", "_surroundings"}  # "" is skdepict itself, with its __version__
 

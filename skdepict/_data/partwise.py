@@ -48,9 +48,11 @@ class PartwiseRows:
             part = np.asarray(self._source[rows])[places]
         part = part.reshape(len(part), -1).astype(self.dtype, copy=False)
         if part.dtype.kind == "f" and not np.isfinite(part).all():
-            numbers = np.arange(len(self))[index][~np.isfinite(part).all(axis=1)]
+            numbers = range(len(self))[index] if isinstance(index, slice) else index
+            found = np.flatnonzero(~np.isfinite(part).all(axis=1))
             raise ValueError(
-                f"X contains NaN or infinity, at least in sample {numbers.min()}. Fill "
+                "X contains NaN or infinity, at least in sample "
+                f"{min(numbers[place] for place in found)}. Fill "
                 "or drop these values before fitting."
             )
         return part

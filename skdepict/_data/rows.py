@@ -10,6 +10,8 @@ from sklearn.utils.validation import validate_data
 from skdepict._data.checks import MISSING, as_samples, in_words, refuse_sparse
 from skdepict._data.partwise import open_partwise
 
+# The time of a comparison grows with the samples of the fit that are looked at.
+MAX_REFERENCES = 2000
 # Values that are held in float64 at once.
 VALUES_AT_ONCE = 2**22
 
@@ -113,6 +115,14 @@ def _check_finite(array, columns):
             f"X contains {what}: {is_missing.sum()} of {array.size} values, in {kind}"
             f"{'s' * (len(names) > 1)} {in_words(names)}. {advice}."
         ) from None
+
+
+def reference_samples(n_samples):
+    """Numbers of the samples of a fit that others are compared with, increasing."""
+    if n_samples <= MAX_REFERENCES:
+        return np.arange(n_samples)
+    generator = np.random.default_rng(0)
+    return np.sort(generator.choice(n_samples, MAX_REFERENCES, replace=False))
 
 
 def float_dtype(rows):

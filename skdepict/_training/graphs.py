@@ -75,9 +75,10 @@ def is_even(divergence, n_samples, n_clusters, most_probable=EVEN_BY_CHANCE):
 
 
 def are_even(labels, prior):
-    """Whether clusters have equal sizes, which also are those of the prior.
+    """Whether clusters have equal sizes, which also are those of the prior, or nearly.
 
-    That they have others is no evidence: which of them is how large is left to chance.
+    Uneven sizes that match are no evidence: a prior may be assigned to clusters in any
+    order, so some wrong labels have its sizes by chance.
 
     Parameters
     ----------

@@ -204,8 +204,8 @@ def starting_labels(settings, rows, embedding, graphs):
     -------
     start : Start
         Clusters, in the order of the prior unless labels or centres were given. Or
-        where the sizes are not those of the prior, nor even if there is none, and
-        clusters not apart, fine groups, if there may be any.
+        where they are not even, as the prior has it if there is one, nor apart, fine
+        groups, if there may be any.
 
     Raises
     ------
@@ -247,7 +247,7 @@ def starting_labels(settings, rows, embedding, graphs):
         expected = uniform(n_clusters) if prior is None else prior
         labels = order_by_prior(label(n_clusters, expected), expected)
         start = with_prior(labels, prior, n_clusters)
-        if not n_fine or _has_sizes_of_prior(start):
+        if not n_fine or _are_even_as_expected(start):
             return start
         if settings.by_path_integral:
             apart = start_apart(merged, n_clusters, settings.distorts)
@@ -258,8 +258,8 @@ def starting_labels(settings, rows, embedding, graphs):
     return Start(label(n_fine), uniform(n_fine), final=False)
 
 
-def _has_sizes_of_prior(start):
-    """Whether it can be no chance that clusters have the sizes that are expected."""
+def _are_even_as_expected(start):
+    """Whether it can be no chance that clusters are even, as is expected of them."""
     return not start.estimated and are_even(start.labels, start.prior)
 
 

@@ -24,8 +24,8 @@ def agreed_labels(labellings):
         Where labellings are even, as the one that is most like the others.
     number : int
         Which labelling that is.
-    shares : ndarray of shape (n_samples, n_clusters)
-        Of the labellings that place each sample in each cluster.
+    renamed : ndarray of shape (n_labellings, n_samples)
+        All labellings, their clusters named alike.
     """
     alike = [
         sum(adjusted_rand_score(one, another) for another in labellings)
@@ -36,15 +36,16 @@ def agreed_labels(labellings):
     n_clusters = max(int(labels.max()) for labels in labellings) + 1
     rows = np.arange(len(central))
     votes = np.zeros((len(central), n_clusters))
-    for labels in labellings:
+    votes[rows, central] += 0.5
+    renamed = np.empty((len(labellings), len(central)), dtype=np.int32)
+    for labels, place in zip(labellings, renamed, strict=True):
         # scikit-learn's confusion_matrix warns of a single cluster.
         shared = np.zeros((n_clusters, n_clusters))
         np.add.at(shared, (labels, central), 1)
         _, names = linear_sum_assignment(shared, maximize=True)
-        votes[rows, names[labels]] += 1
-    shares = votes / len(labellings)
-    votes[rows, central] += 0.5
-    return votes.argmax(axis=1), number, shares
+        place[:] = names[labels]
+        votes[rows, place] += 1
+    return votes.argmax(axis=1), number, renamed
 
 
 def estimator_of_votes(estimator, X):
@@ -61,8 +62,8 @@ def estimator_of_votes(estimator, X):
     -------
     estimator : DEPICTClustering
         Not fitted; with the number of clusters that is the median of those found.
-    shares : ndarray of shape (n_samples, n_clusters)
-        Of the fits that place each sample in each cluster.
+    votes : ndarray of shape (n_init, n_samples)
+        Where each fit places each sample, of the clusters that it starts from.
 
     Raises
     ------
@@ -86,9 +87,7 @@ def estimator_of_votes(estimator, X):
             ) from None
     n_clusters = int(np.median([model.n_clusters_ for model in fits]))
     labellings = [labels_of(model, n_clusters) for model in fits]
-    labels, number, shares = agreed_labels(labellings)
-    # Where none has that many.
-    shares = np.pad(shares, ((0, 0), (0, n_clusters - shares.shape[1])))
+    labels, number, votes = agreed_labels(labellings)
     prior = estimator.prior
     if prior is None and np.ptp(fits[number].prior_) == 0:
         prior = "uniform"
@@ -100,7 +99,7 @@ def estimator_of_votes(estimator, X):
         prior=prior,
         max_rounds=1,
     )
-    return of_votes, shares
+    return of_votes, votes
 
 
 def labels_of(model, n_clusters):

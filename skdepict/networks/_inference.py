@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from skdepict._data.rows import VALUES_AT_ONCE
+from skdepict._data.rows import VALUES_AT_ONCE, reference_samples
 from skdepict._data.samples import Samples
-from skdepict.networks._dense import Components
+from skdepict.networks._dense import Components, DenseAutoencoder
 from skdepict.networks._device import is_out_of_memory, warn_of_memory
 
 # Samples per forward pass outside training; fewer of large ones, which have so many
@@ -102,19 +102,50 @@ def assign_all(model, samples):
 
 
 @torch.inference_mode()
-def components_all(model, samples):
-    """What a network that sees components sees of all samples; otherwise None."""
-    modules = model.autoencoder.modules()
-    components = next((m for m in modules if isinstance(m, Components)), None)
+def embed_beside_components(model, samples):
+    """Embeddings of all samples, followed by what the network sees of them.
+
+    Returns
+    -------
+    points : tensor of shape (n_samples, embedding_dim + n_components)
+        float32; without components, where the network sees none.
+    """
+    components = components_of(model)
     if components is None:
-        return None
+        return embed_all(model, samples)
+    model.eval()
     parts = _in_batches(
-        lambda place: _of_padded(components, samples.batch(place)),
+        lambda place: _of_padded(
+            lambda batch: torch.cat([model.embed(batch), components(batch)], dim=1),
+            samples.batch(place),
+        ),
         len(samples),
         inference_batch(samples.n_features, samples.device),
-        "projected",
+        "embedded",
     )
     return torch.cat([part for _, part in parts])
+
+
+def components_of(model):
+    """The layer by which a network of ours sees components, or None."""
+    if type(model.autoencoder) is not DenseAutoencoder:
+        return None
+    first = next(model.autoencoder.encoder[0].children())
+    return first if isinstance(first, Components) else None
+
+
+def components_of_references(model, rows, input_format, device):
+    """What the network sees of the `reference_samples`, as an ndarray; or None."""
+    if components_of(model) is None:
+        return None
+    chosen = reference_samples(len(rows))
+    n_parts = -(-len(chosen) * rows.shape[1] // VALUES_AT_ONCE)
+    found = []
+    for part in np.array_split(chosen, n_parts):
+        samples = Samples(rows[part], input_format, device)
+        points = embed_beside_components(model, samples).numpy(force=True)
+        found.append(points[:, model.assignment.in_features :])
+    return np.concatenate(found)
 
 
 @torch.inference_mode()

@@ -19,10 +19,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdepict._data.layout import Layout
 from skdepict._data.paths import as_path, check_file
+from skdepict._data.rows import reference_samples
 from skdepict._data.samples import InputFormat
 from skdepict._data.scaling import Scaling
 from skdepict._surroundings import warn
-from skdepict._typicality import looked_at
 from skdepict.networks._build import (
     choose_network,
     construct,
@@ -115,7 +115,8 @@ def save(model, path):
     # A model of an earlier file has none of these.
     optional = (*OF_JOINS, VOTES)
     arrays |= {name: vars(model)[name] for name in optional if hasattr(model, name)}
-    if model._components is not None:
+    # Of a pickle of before, too.
+    if getattr(model, "_components", None) is not None:
         arrays[COMPONENTS] = model._components
     found = getattr(model, "number_evidence_", {})
     arrays |= {f"evidence {name}": array for name, array in found.items()}
@@ -333,7 +334,7 @@ def _restore_components(model, arrays):
     if found is None:
         return
     n_components = arrays[f"network {AXES}"].shape[1]
-    if found.shape != (len(looked_at(len(model.labels_))), n_components):
+    if found.shape != (len(reference_samples(len(model.labels_))), n_components):
         raise ValueError("the shapes of labels_ and components disagree")
 
 

@@ -30,7 +30,8 @@ from skdepict._data.hints import RandomStateLike, SamplesLike
 from skdepict._data.rows import check_rows
 from skdepict._data.stored import read_samples
 from skdepict._depict import DEPICTClustering, load
-from skdepict.networks._inference import assign, embed_all
+from skdepict._typicality import typicality_of
+from skdepict.networks._inference import assign, embed_beside_components
 from skdepict.persistence._files import replaced
 from skdepict.plotting._axes import has_learned_to_decode
 from skdepict.report._alike import most_alike
@@ -122,13 +123,14 @@ def make_report(
     if sample_names is None:
         sample_names = [f"sample {number}" for number in range(len(rows))]
     _check_names(sample_names, len(rows), cluster_names or {}, model.n_clusters_)
-    embedding = model._of_parts(X, embed_all)
+    points = model._of_parts(X, embed_beside_components)
+    embedding = points[:, : model.embedding_.shape[1]]
     probabilities = assign(model.network_, torch.from_numpy(embedding))
     certainty, labels = (part.numpy() for part in probabilities.max(dim=1))
     thumbnails: Thumbnails = Thumbnails(model._input_format, rows)
     if pictures is not None:
         thumbnails = PictureThumbnails(pictures, len(rows))
-    typicality = model.score_samples(X)
+    typicality = typicality_of(model)(points)
     found = _Found(
         *(model, embedding, labels, certainty, typicality, thumbnails, sample_names)
     )

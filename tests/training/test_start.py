@@ -313,7 +313,7 @@ def test_clusters_that_lie_apart_are_started_from_as_they_are():
         found["prior"] = None
 
 
-def test_a_prior_that_labels_do_not_have_asks_for_fine_groups():
+def test_uneven_sizes_ask_for_fine_groups():
     X = np.random.default_rng(0).normal(size=(400, 10)).astype(np.float32)
     graphs = merged_graphs(X, torch.device("cpu"))
     layout, parameters = Layout("table", (10,)), DEPICTClustering(4).get_params()
