@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 from torch.nn import functional
 
 from skdepict._data.rows import VALUES_AT_ONCE, reference_samples
@@ -139,10 +140,9 @@ def components_of_references(model, rows, input_format, device):
     if components_of(model) is None:
         return None
     chosen = reference_samples(len(rows))
-    n_parts = -(-len(chosen) * rows.shape[1] // VALUES_AT_ONCE)
     found = []
-    for part in np.array_split(chosen, n_parts):
-        samples = Samples(rows[part], input_format, device)
+    for part in gen_batches(len(chosen), max(1, VALUES_AT_ONCE // rows.shape[1])):
+        samples = Samples(rows[chosen[part]], input_format, device)
         points = embed_beside_components(model, samples).numpy(force=True)
         found.append(points[:, model.assignment.in_features :])
     return np.concatenate(found)
