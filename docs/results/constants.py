@@ -9,6 +9,7 @@ would choose, and that on the others. Two hours on two cores::
 """
 
 import argparse
+import sys
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -89,10 +90,10 @@ DISTORTIONS = ("MAX_ROTATION", "MAX_SHIFT", "MAX_ZOOM", "MAX_BEND")
 OF_ALGORITHM = {"average_decay": [0.98, 0.995], "tol": [1e-3, 4e-3]}
 
 
-def replace_all(owner, values):
-    """Give several names of a module other values."""
+def replace_all(module, values):
+    """Give several names of a module, by its own name, other values."""
     for name, value in values.items():
-        replace_in(owner, name, value)
+        replace_in(sys.modules[module], name, value)
 
 
 def changes(kind):
@@ -113,7 +114,8 @@ def changes(kind):
             moved = {name: times * getattr(noise, name) for name in DISTORTIONS}
             changed[f"distortion={times}"] = noise, moved
     prepared = {
-        name: {"prepare": partial(replace_all, *what)} for name, what in changed.items()
+        name: {"prepare": partial(replace_all, owner.__name__, values)}
+        for name, (owner, values) in changed.items()
     }
     return prepared | {f"n_neighbors={n}": {"n_neighbors": n} for n in (8, 30)}
 
