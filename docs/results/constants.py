@@ -42,26 +42,26 @@ CHOSEN_ON = {
     "image": {
         "digits": SETS["digits"],
         "digits 10:1": UNEVEN_SETS["digits 10:1"],
-        "USPS, 1,000": drawn(SETS["USPS-11000"], 100),
-        "Fashion, 1,000": drawn(SETS["Fashion-test"], 100),
+        "USPS 1000": drawn(SETS["USPS-11000"], 100),
+        "Fashion 1000": drawn(SETS["Fashion-test"], 100),
         "COIL-20": SETS["COIL-20"],
     },
     "table": {
-        "posts, 3,000": drawn(EMBEDDINGS["posts"], 150),
+        "posts 3000": drawn(EMBEDDINGS["posts"], 150),
         "wine": TABLES["wine"],
-        "pendigits 10:1, 1,200": drawn(SETS["pendigits"], 300, 10),
+        "pendigits 1200 10:1": drawn(SETS["pendigits"], 300, 10),
     },
 }
 OTHERS = {
     "image": {
         "400 faces": TIMED_SETS["400 faces"],
         "CMU-PIE 10:1": UNEVEN_SETS["CMU-PIE 10:1"],
-        "MNIST, 1,000": drawn(MNIST_TRAIN, 100),
-        "MNIST 10:1, 1,200": drawn(MNIST_TRAIN, 300, 10),
+        "MNIST 1000": drawn(MNIST_TRAIN, 100),
+        "MNIST 1200 10:1": drawn(MNIST_TRAIN, 300, 10),
     },
     "table": {
-        "photographs, 2,000": drawn(EMBEDDINGS["photographs"], 200),
-        "tf-idf, 3,000": drawn(SETS["20 Newsgroups"], 150),
+        "photographs 2000": drawn(EMBEDDINGS["photographs"], 200),
+        "tf-idf 3000": drawn(SETS["20 Newsgroups"], 150),
         "breast cancer": TABLES["breast cancer"],
         "iris": TABLES["iris"],
     },
