@@ -1,8 +1,9 @@
 """Constants that accuracy chose, each changed alone, on sets to choose on and others.
 
 The tables are constants_image.csv and constants_table.csv, which a run that was killed
-continues. Then each value's mean accuracy on half of the sets is printed, by which one
-would choose, and that on the others. Two hours on two cores::
+continues. Then it is printed what would be chosen of each constant by the mean accuracy
+on half of the sets, and what it gains there and on the others. A value that gains on
+the one half alone was luck. Two hours on two cores::
 
     python docs/results/constants.py --kind image --data-dir ../shared/data
     python docs/results/constants.py --kind table --data-dir ../shared/data
@@ -10,6 +11,7 @@ would choose, and that on the others. Two hours on two cores::
 
 import argparse
 import sys
+from collections import defaultdict
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -131,24 +133,29 @@ def study_of(kind):
 
 
 def report(kind, output):
-    """Print the mean accuracy of each value on both halves of the sets.
+    """Print what would be chosen of each constant, and its gains on both halves.
 
-    Of the fits that both the value and the default have.
+    Of the fits that all values of a constant have.
     """
     rows = read_rows(Path(f"{output}.csv"))
     accuracies = {task: float(row["accuracy"]) for task, row in rows.items()}
-    for method in study_of(kind).methods:
-        means = []
+    methods = defaultdict(lambda: ["depict"])
+    for method in changes(kind):
+        methods[method.partition("=")[0]].append(method)
+    for constant, values in methods.items():
+        gains = []
         for half in (CHOSEN_ON[kind], OTHERS[kind]):
-            fits = [(s, m, seed) for s, m, seed in accuracies if m == method]
-            both = [
-                (accuracies[s, "depict", seed], accuracies[s, m, seed])
-                for s, m, seed in fits
-                if s in half and (s, "depict", seed) in accuracies
+            fits = {(name, seed) for name, _, seed in accuracies if name in half}
+            of_all = [
+                [accuracies.get((name, method, seed)) for method in values]
+                for name, seed in sorted(fits)
             ]
-            means.append([mean(column) for column in zip(*both, strict=True)])
-        shown = "  ".join(f"{a:.4f} -> {b:.4f}" for a, b in filter(None, means))
-        print(f"{method:40}{shown}")
+            means = [mean(c) for c in zip(*(f for f in of_all if all(f)), strict=True)]
+            gains.append([value - means[0] for value in means])
+        chosen = max(range(len(values)), key=gains[0].__getitem__)
+        print(f"{constant}: {values[chosen]}", *(f"{g[chosen]:+.4f}" for g in gains))
+        for value, *gain in zip(values, *gains, strict=True):
+            print(f"    {value}", *(f"{change:+.4f}" for change in gain))
 
 
 def main():
