@@ -57,7 +57,6 @@ CHOSEN_ON = {
 OTHERS = {
     "image": {
         "400 faces": TIMED_SETS["400 faces"],
-        "CMU-PIE 10:1": UNEVEN_SETS["CMU-PIE 10:1"],
         "MNIST 1000": drawn(MNIST_TRAIN, 100),
         "MNIST 1200 10:1": drawn(MNIST_TRAIN, 300, 10),
     },
