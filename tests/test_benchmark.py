@@ -348,6 +348,23 @@ def test_studies_run_by_their_path(path):
     assert "--data-dir" in run_script(path, "--help")
 
 
+def test_every_changed_constant_is_there_and_can_be_told_to_a_process():
+    made = run_script(
+        "-c",
+        "import pickle, sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "import constants\n"
+        "for kind in constants.KINDS:\n"
+        "    for make in constants.study_of(kind).methods.values():\n"
+        "        make = pickle.loads(pickle.dumps(make))\n"
+        "        print(kind, make((300, 64), 10, 0))",
+        ROOT / "docs" / "results",
+    )
+    # A name that is gone would have been an error.
+    for kind in ("image", "table"):
+        assert f"{kind} DEPICTClustering(n_clusters=10, n_neighbors=8" in made
+
+
 def test_every_ablation_changes_what_is_there():
     made = run_script(
         "-c",
