@@ -71,7 +71,6 @@ OTHERS = {
 CONSTANTS = {
     "WHITENINGS": (KINDS, graphs, [(0.3,), (0.0, 0.3), (0.3, 0.6, 1.0)]),
     "FINE_WHITENING": (KINDS, start, [0.0, 0.6]),
-    "EVEN_BY_CHANCE": (KINDS, graphs, [0.0025, 0.05]),
     "UNMIXED": (("image",), graphs, [0.9, 0.98]),
     "UNMIXED_ROWS": (("table",), graphs, [0.98, 0.999]),
     "MIN_FIT_STEPS": (KINDS, settings, [400, 1600]),
@@ -149,8 +148,11 @@ def report(kind, output):
                 [accuracies.get((name, method, seed)) for method in values]
                 for name, seed in sorted(fits)
             ]
-            means = [mean(c) for c in zip(*(f for f in of_all if all(f)), strict=True)]
+            complete = [fit for fit in of_all if None not in fit]
+            means = [mean(column) for column in zip(*complete, strict=True)]
             gains.append([value - means[0] for value in means])
+        if not all(gains):
+            continue
         chosen = max(range(len(values)), key=gains[0].__getitem__)
         print(f"{constant}: {values[chosen]}", *(f"{g[chosen]:+.4f}" for g in gains))
         for value, *gain in zip(values, *gains, strict=True):
